@@ -1,0 +1,237 @@
+/* campaign.c - see campaign.h. */
+#include "campaign.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "arena.h"
+#include "json.h"
+
+enum { METADATA_TIMEOUT_MS = 60000 };
+
+void campaign_init(struct campaign *c, struct http *h, const char *url, const char *token_url,
+		   const char *client_id, const char *client_secret, const char *scope)
+{
+	*c = (struct campaign){.http = h,
+			       .url = url,
+			       .oauth = {.token_url = token_url,
+					 .client_id = client_id,
+					 .client_secret = client_secret,
+					 .scope = scope},
+			       .api_key = xasprintf("X-Api-Key: %s", client_id)};
+}
+
+void campaign_free(struct campaign *c)
+{
+	oauth_free(&c->oauth);
+	free(c->api_key);
+}
+
+void campaign_url(const struct campaign *c, const char *path, const char *key, struct buffer *out)
+{
+	buffer_reset(out);
+	buffer_printf(out, "%s/%s", c->url, path);
+	if (key) {
+		buffer_puts(out, "/");
+		http_escape(out, key);
+	}
+}
+
+size_t campaign_headers(const struct campaign *c, const char *headers[HTTP_HEADERS_MAX])
+{
+	size_t n = 0;
+	headers[n++] = c->oauth.header;
+	headers[n++] = c->api_key;
+	headers[n++] = "Accept: application/json";
+	headers[n++] = "Content-Type: application/json;charset=utf-8";
+	headers[n++] = "Cache-Control: no-cache";
+	return n;
+}
+
+/* ---- answers ---------------------------------------------------------------------------------- */
+
+/* Texts of Campaign Standard, first match wins. Sources: "REST API limitations" of the migration
+ * notes, column ACS, and the troubleshooting page. */
+static const struct {
+	const char *text;
+	enum result result;
+	const char *reason;
+} texts[] = {
+    {"Unable to find document", REJECT, "not-found"},
+    {"duplicate key value", REJECT, "duplicate-key"},
+    {"already exists", REJECT, "duplicate-key"},
+    {"XTK-170036", FATAL, "no-identification-key"},
+    {"Cannot update key", REJECT, "key-mismatch"},
+    {"read-only", REJECT, "read-only"},
+    {"is not valid for", REJECT, "invalid-value"},
+    {"is not a valid constant", REJECT, "invalid-value"},
+    {"RST-", REJECT, "refused"},
+    {"XTK-", REJECT, "refused"},
+    {"PGS-", REJECT, "refused"},
+};
+
+static enum result by_text(int status, const char *body, const char *message, struct error *err)
+{
+	for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) {
+		if (!strstr(body, texts[i].text))
+			continue;
+		if (texts[i].result == FATAL)
+			return error_config(err, texts[i].reason,
+					    "campaign answers %d: %s; an administrator must make "
+					    "the key attribute an identification key of the "
+					    "resource",
+					    status, message);
+		return error_reject(err, texts[i].reason, "campaign answers %d: %s", status, message);
+	}
+	return OK;
+}
+
+enum result campaign_answer(const struct http_response *res, mono_time now, struct error *err)
+{
+	const char *body = res->body.data ? res->body.data : "";
+	char message[300], reason[48];
+
+	if (res->status >= 200 && res->status < 300)
+		return OK;
+	if (!res->status)
+		return error_retry(err, "no-response", "campaign: %s", res->failure);
+	redact(message, sizeof message, body, res->body.len < 1000 ? res->body.len : 1000);
+	snprintf(reason, sizeof reason, "http-%d", res->status);
+	switch (res->status) {
+	case 401:
+		return error_retry(err, reason, "campaign answers 401: %s", message);
+	case 403:
+		return error_config(err, reason,
+				    "campaign answers 403: %s; check client_id (it is the API "
+				    "key too) and its product profile",
+				    message);
+	case 408:
+	case 429:
+	case 502:
+	case 503:
+	case 504:
+		error_retry(err, reason, "campaign answers %d: %s", res->status, message);
+		if (res->retry_after_ms >= 0)
+			err->not_before = mono_add(now, res->retry_after_ms);
+		return RETRY;
+	default:
+		break;
+	}
+	enum result r = by_text(res->status, body, message, err);
+	if (r != OK)
+		return r;
+	if (res->status == 404)
+		return error_config(err, reason,
+				    "campaign answers 404: %s; does the resource exist and is it "
+				    "published in the API?",
+				    message);
+	if (res->status >= 400 && res->status < 500)
+		return error_reject(err, reason, "campaign answers %d: %s", res->status, message);
+	return error_retry(err, res->status >= 500 ? "unknown-answer" : reason,
+			   "campaign answers %d: %s", res->status, message);
+}
+
+/* ---- metadata --------------------------------------------------------------------------------- */
+
+static enum result get(struct campaign *c, const char *path, mono_time now, cJSON **json,
+		       int *status, struct error *err)
+{
+	struct buffer url = BUFFER(8192);
+	struct http_response res = {0};
+
+	*json = NULL;
+	*status = 0;
+	enum result r = oauth_ensure(&c->oauth, c->http, now, err);
+	if (r != OK)
+		return r;
+	campaign_url(c, path, NULL, &url);
+	struct http_request req = {.method = "GET",
+				   .url = url.data,
+				   .max_response_bytes = CAMPAIGN_METADATA_MAX_BYTES,
+				   .timeout_ms = METADATA_TIMEOUT_MS};
+	campaign_headers(c, req.headers);
+	r = http_call(c->http, &req, &res, err);
+	if (r == OK) {
+		*status = res.status;
+		r = campaign_answer(&res, now, err);
+	} else {
+		error_prefix(err, "campaign at %s", c->url);
+	}
+	if (r == OK) {
+		*json = json_parse(res.body.data ? res.body.data : "", res.body.len);
+		if (!cJSON_IsObject(*json)) {
+			cJSON_Delete(*json);
+			*json = NULL;
+			r = error_retry(err, "not-json", "campaign answers %d without a JSON object",
+					res.status);
+		}
+	}
+	http_response_free(&res);
+	buffer_free(&url);
+	return r;
+}
+
+/* Fields of a resource or, nested, of an item like location.  Links and collections are left
+ * out: nothing is mapped to them directly. */
+static void read_fields(struct resource *r, const char *prefix, const cJSON *content)
+{
+	const cJSON *f, *v;
+
+	cJSON_ArrayForEach(f, content)
+	{
+		const char *type = json_string(f, "type"), *raw = json_string(f, "resType");
+		const cJSON *inner = cJSON_GetObjectItemCaseSensitive(f, "content");
+		_cleanup_(freep) char *path =
+		    xasprintf("%s%s%s", prefix, *prefix ? "." : "", f->string);
+		if (cJSON_IsObject(inner)) {
+			read_fields(r, path, inner);
+			continue;
+		}
+		if (!type || !strcmp(type, "link") || !strcmp(type, "collection"))
+			continue;
+		/* "number" is told apart by the raw type, long or double. */
+		bool number = !strcmp(type, "number") && raw;
+		const cJSON *values = cJSON_GetObjectItemCaseSensitive(f, "values");
+		struct attribute *a = resource_add(
+		    r, path, values ? "enumeration" : number ? raw : type);
+		json_int(f, "length", &a->length);
+		a->read_only = json_is_true(f, "readOnly");
+		cJSON_ArrayForEach(v, values)
+		{
+			const char *name = json_string(v, "name");
+			name = name ? name : cJSON_GetStringValue(v);
+			name = name ? name : v->string;
+			if (name)
+				attribute_add_value(a, name);
+		}
+	}
+}
+
+enum result campaign_resource(struct campaign *c, const char *name, mono_time now,
+			      struct resource **out, struct error *err)
+{
+	/* A resource is under one of the two, never both. */
+	static const char *const roots[] = {"profileAndServicesExt", "customResources"};
+	enum result r = OK;
+
+	for (size_t i = 0; i < 2; i++) {
+		_cleanup_(freep) char *path = xasprintf("%s/resourceType/%s", roots[i], name);
+		_cleanup_(freep) char *api = xasprintf("%s/%s", roots[i], name);
+		cJSON *json;
+		int status;
+		r = get(c, path, now, &json, &status, err);
+		if (r == OK) {
+			struct resource *res = resource_new(name, api);
+			read_fields(res, "", cJSON_GetObjectItemCaseSensitive(json, "content"));
+			resource_sort(res);
+			cJSON_Delete(json);
+			*out = res;
+			return OK;
+		}
+		if (status != 404)
+			return r;
+	}
+	return error_config(err, "resource",
+			    "campaign has no resource %s; is it published in the API?", name);
+}

@@ -1,0 +1,400 @@
+/* extract_loop.c - see extract_loop.h. */
+#include "extract_loop.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "arena.h"
+#include "log.h"
+#include "reject.h"
+#include "schema.h"
+
+enum { RECORDS_PER_TRANSACTION = 20000, POLL_MS = 200 };
+
+enum term { STANDBY, RESTORING, LEADING };
+
+struct extract_output {
+	struct stage *stage;
+	rd_kafka_t *producer;
+	int32_t checkpoint_id;
+	struct buffer encoded;
+	bool in_transaction;
+	size_t records;
+	int64_t rejected;
+};
+
+struct loop {
+	struct stage *stage;
+	const struct extractor *x;
+	void *state;
+	const struct record_class *out;
+	struct record_class checkpoint;
+	avro_value_t checkpoint_value;
+	int32_t out_id;
+	rd_kafka_t *consumer;
+	struct extract_output output;
+	enum term term;
+	mono_time next_step;
+	unsigned attempt;
+	uint32_t seed;
+	enum result broken;
+	struct error err;
+};
+
+/* ---- writing ---------------------------------------------------------------------------------- */
+
+static enum result transaction_error(const char *what, rd_kafka_error_t *e, struct error *err)
+{
+	enum result r = error_restart(err, rd_kafka_error_is_fatal(e) ? "fenced" : "transaction",
+				      "%s: %s", what, rd_kafka_error_string(e));
+	rd_kafka_error_destroy(e);
+	return r;
+}
+
+static enum result begin_transaction(struct extract_output *o, struct error *err)
+{
+	if (o->in_transaction)
+		return OK;
+	rd_kafka_error_t *e = rd_kafka_begin_transaction(o->producer);
+	if (e)
+		return transaction_error("beginning a transaction", e, err);
+	o->in_transaction = true;
+	o->records = 0;
+	return OK;
+}
+
+static enum result abort_transaction(struct extract_output *o, struct error *err)
+{
+	if (!o->in_transaction)
+		return OK;
+	o->in_transaction = false;
+	rd_kafka_error_t *e = rd_kafka_abort_transaction(o->producer, 30000);
+	return e ? transaction_error("aborting a transaction", e, err) : OK;
+}
+
+enum result extract_commit(struct extract_output *o, struct error *err)
+{
+	rd_kafka_error_t *e = NULL;
+
+	if (!o->in_transaction)
+		return OK;
+	do {
+		if (e)
+			rd_kafka_error_destroy(e);
+		e = rd_kafka_commit_transaction(o->producer, -1);
+	} while (e && rd_kafka_error_is_retriable(e));
+	if (!e) {
+		o->in_transaction = false;
+		return OK;
+	}
+	/* What the extractor remembers is ahead of what is written: only a new term, which reads the
+	 * checkpoint again, is safe. */
+	return transaction_error("committing", e, err);
+}
+
+static enum result produce(struct extract_output *o, const char *topic, const char *key,
+			   const void *value, size_t len, const rd_kafka_headers_t *times,
+			   struct error *err)
+{
+	enum result r = begin_transaction(o, err);
+
+	while (r == OK) {
+		rd_kafka_headers_t *h = times ? rd_kafka_headers_copy(times) : NULL;
+		rd_kafka_resp_err_t code = rd_kafka_producev(
+		    o->producer, RD_KAFKA_V_TOPIC(topic), RD_KAFKA_V_KEY(key, strlen(key)),
+		    RD_KAFKA_V_VALUE((void *)value, len),
+		    RD_KAFKA_V_MSGFLAGS(RD_KAFKA_MSG_F_COPY), RD_KAFKA_V_HEADERS(h), RD_KAFKA_V_END);
+		if (code && h)
+			rd_kafka_headers_destroy(h);
+		if (!code)
+			break;
+		if (code != RD_KAFKA_RESP_ERR__QUEUE_FULL)
+			return error_restart(err, "produce", "producing: %s", rd_kafka_err2str(code));
+		rd_kafka_poll(o->producer, 100);
+	}
+	o->records++;
+	return r;
+}
+
+enum result extract_emit(struct extract_output *o, const char *key, const void *value, size_t len,
+			 wall_time source, wall_time observed, struct error *err)
+{
+	rd_kafka_headers_t *times = kafka_times(source, observed);
+	enum result r = produce(o, o->stage->self->output, key, value, len, times, err);
+	rd_kafka_headers_destroy(times);
+	return r;
+}
+
+enum result extract_checkpoint(struct extract_output *o, const char *key, avro_value_t *value,
+			       struct error *err)
+{
+	enum result r;
+
+	if (!value)
+		return produce(o, o->stage->self->input, key, NULL, 0, NULL, err);
+	r = wire_encode(o->checkpoint_id, value, &o->encoded, err);
+	if (r == REJECT)
+		r = FATAL;
+	return r == OK ? produce(o, o->stage->self->input, key, o->encoded.data, o->encoded.len,
+				 NULL, err)
+		       : r;
+}
+
+enum result extract_reject(struct extract_output *o, const char *key, const void *value, size_t len,
+			   const char *where, int64_t line, const struct error *why,
+			   struct error *err)
+{
+	struct reject_origin from = {where, 0, line};
+	enum result r = begin_transaction(o, err);
+
+	log_warn("rejected", "reason", why->reason, "error", why->text, "where", where, "line",
+		 log_int(line), "key", log_key(key, strlen(key)), NULL);
+	o->rejected++;
+	while (r == OK) {
+		rd_kafka_resp_err_t code =
+		    reject_produce(o->producer, o->stage->self->rejected, key, strlen(key), value,
+				   len, &from, why, wall_now(), NULL, NULL);
+		if (!code)
+			break;
+		if (code != RD_KAFKA_RESP_ERR__QUEUE_FULL)
+			return error_restart(err, "produce", "producing: %s", rd_kafka_err2str(code));
+		rd_kafka_poll(o->producer, 100);
+	}
+	return r;
+}
+
+bool extract_full(const struct extract_output *o)
+{
+	return o->in_transaction && o->records >= RECORDS_PER_TRANSACTION;
+}
+
+/* ---- terms ------------------------------------------------------------------------------------ */
+
+static void end_term(struct loop *l)
+{
+	struct error ignored;
+
+	if (l->term == STANDBY)
+		return;
+	if (l->output.producer) {
+		abort_transaction(&l->output, &ignored);
+		rd_kafka_destroy(l->output.producer);
+		l->output.producer = NULL;
+	}
+	l->term = STANDBY;
+	log_info("leadership given up", NULL);
+}
+
+static enum result begin_term(struct loop *l)
+{
+	struct kafka_callbacks cb = {.log = stage_log_kafka, .opaque = l};
+	struct stage *s = l->stage;
+	rd_kafka_error_t *e;
+
+	/* One transactional id for the flow: whoever initialises last is the leader. */
+	l->output.producer =
+	    kafka_producer(s->config, s->self->group, s->self->group, &cb, &l->err);
+	if (!l->output.producer)
+		return FATAL;
+	l->term = RESTORING;
+	while ((e = rd_kafka_init_transactions(l->output.producer, 15000))) {
+		if (!rd_kafka_error_is_retriable(e) || stage_stop)
+			return transaction_error("starting transactions", e, &l->err);
+		rd_kafka_error_destroy(e);
+	}
+	l->x->reset(l->state);
+	log_info("leading", NULL);
+	return OK;
+}
+
+static void on_rebalance(rd_kafka_t *rk, rd_kafka_resp_err_t code,
+			 rd_kafka_topic_partition_list_t *partitions, void *opaque)
+{
+	struct loop *l = opaque;
+	rd_kafka_error_t *e;
+
+	if (code == RD_KAFKA_RESP_ERR__ASSIGN_PARTITIONS) {
+		if (partitions->cnt && !stage_stop) {
+			end_term(l);
+			l->broken = begin_term(l);
+			for (int i = 0; i < partitions->cnt; i++)
+				partitions->elems[i].offset = RD_KAFKA_OFFSET_BEGINNING;
+		}
+		e = rd_kafka_incremental_assign(rk, partitions);
+	} else {
+		if (partitions->cnt)
+			end_term(l);
+		e = rd_kafka_incremental_unassign(rk, partitions);
+	}
+	if (e)
+		rd_kafka_error_destroy(e);
+}
+
+static enum result restored(struct loop *l, const rd_kafka_message_t *m)
+{
+	_cleanup_(freep) char *key = xstrndup(m->key ? m->key : "", m->key_len);
+	enum result r = OK;
+
+	if (m->payload)
+		r = wire_decode(l->stage->wire, m->payload, m->len, l->output.checkpoint_id,
+				&l->checkpoint_value, &l->err);
+	if (r == OK)
+		r = l->x->restore(l->state, key, m->payload ? &l->checkpoint_value : NULL, &l->err);
+	if (r == OK)
+		return OK;
+	/* A checkpoint that cannot be read must not look like none: that would start over. */
+	error_prefix(&l->err, "the checkpoint at offset %lld of %s", (long long)m->offset,
+		     l->stage->self->input);
+	if (r == REJECT)
+		l->err.exit_code = EXIT_PERMANENT;
+	return r == RETRY ? RETRY : FATAL;
+}
+
+static enum result on_message(struct loop *l, const rd_kafka_message_t *m)
+{
+	switch (m->err) {
+	case RD_KAFKA_RESP_ERR_NO_ERROR:
+		return l->term == RESTORING ? restored(l, m) : OK; /* else our own, just written */
+	case RD_KAFKA_RESP_ERR__PARTITION_EOF:
+		if (l->term != RESTORING)
+			return OK;
+		l->term = LEADING;
+		l->next_step = mono_now();
+		return l->x->begin(l->state, l->out_id, &l->err);
+	case RD_KAFKA_RESP_ERR__FATAL:
+		return error_restart(&l->err, "fenced", "consumer: %s", rd_kafka_message_errstr(m));
+	case RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED:
+	case RD_KAFKA_RESP_ERR_GROUP_AUTHORIZATION_FAILED:
+		return error_config(&l->err, "authorization", "consumer: %s",
+				    rd_kafka_message_errstr(m));
+	default:
+		log_warn("consumer", "error", rd_kafka_message_errstr(m), NULL);
+		return OK;
+	}
+}
+
+static enum result step(struct loop *l)
+{
+	int64_t wait_ms = 0;
+	struct error err = {0};
+	enum result r = l->x->step(l->state, &l->output, &wait_ms, &err);
+
+	rd_kafka_poll(l->output.producer, 0);
+	if (r == OK)
+		r = extract_commit(&l->output, &err);
+	else if (abort_transaction(&l->output, &l->err) != OK)
+		return FATAL;
+	if (r == OK) {
+		l->attempt = 0;
+		l->next_step = mono_add(mono_now(), wait_ms);
+		return OK;
+	}
+	if (r == RETRY) {
+		/* What the step remembered may be ahead of what is written: read it again. */
+		mono_time now = mono_now();
+		wait_ms = stage_backoff_ms(++l->attempt, &l->seed);
+		if (mono_until(now, err.not_before) > wait_ms)
+			wait_ms = mono_until(now, err.not_before);
+		if (!stage_stop)
+			stage_log_error("waiting", r, &err);
+		l->next_step = mono_add(now, wait_ms);
+		return OK;
+	}
+	l->err = err;
+	if (r == REJECT)
+		l->err.exit_code = EXIT_PERMANENT;
+	return FATAL;
+}
+
+static enum result run_loop(struct loop *l)
+{
+	enum result r = OK;
+
+	while (r == OK && !stage_stop && l->broken == OK) {
+		int64_t wait = POLL_MS;
+		if (l->term == LEADING) {
+			int64_t left = mono_until(mono_now(), l->next_step);
+			wait = left < wait ? left : wait;
+		}
+		rd_kafka_message_t *m = rd_kafka_consumer_poll(l->consumer, (int)wait);
+		if (m) {
+			r = on_message(l, m);
+			rd_kafka_message_destroy(m);
+			continue;
+		}
+		if (r == OK && l->broken == OK && l->term == LEADING &&
+		    !mono_until(mono_now(), l->next_step))
+			r = step(l);
+	}
+	return l->broken != OK ? l->broken : r;
+}
+
+/* ---- main ------------------------------------------------------------------------------------- */
+
+static enum result start(struct loop *l, struct error *err)
+{
+	struct stage *s = l->stage;
+	struct kafka_callbacks cb = {
+	    .log = stage_log_kafka, .rebalance = on_rebalance, .opaque = l};
+
+	l->consumer = kafka_consumer(s->config, s->self->group, s->instance, &cb, err);
+	if (!l->consumer)
+		return FATAL;
+	enum result r = stage_require_topics(s, l->consumer, err);
+	if (r == OK)
+		r = schema_register(s->registry, s->self->output, l->out->json, &l->out_id, err);
+	if (r == OK)
+		r = schema_register(s->registry, s->self->input, l->checkpoint.json,
+				    &l->output.checkpoint_id, err);
+	if (r != OK)
+		return r;
+	rd_kafka_topic_partition_list_t *topics = rd_kafka_topic_partition_list_new(1);
+	rd_kafka_topic_partition_list_add(topics, s->self->input, RD_KAFKA_PARTITION_UA);
+	rd_kafka_resp_err_t code = rd_kafka_subscribe(l->consumer, topics);
+	rd_kafka_topic_partition_list_destroy(topics);
+	if (code)
+		return error_restart(err, "subscribe", "%s", rd_kafka_err2str(code));
+	log_info("started", "output", s->self->output, NULL);
+	return OK;
+}
+
+static enum result run(struct stage *s, void *arg, struct error *err)
+{
+	struct loop l = {.stage = s, .x = arg};
+	enum result r;
+
+	l.output = (struct extract_output){.stage = s, .encoded = BUFFER(WIRE_VALUE_MAX)};
+	l.seed = (uint32_t)wall_now().ms;
+	r = record_class_new(&l.checkpoint, l.x->checkpoint_schema, err);
+	if (r == OK)
+		r = l.x->open(s, &l.state, &l.out, err);
+	if (r != OK) {
+		record_class_free(&l.checkpoint);
+		return r;
+	}
+	record_new(&l.checkpoint, &l.checkpoint_value);
+	r = start(&l, err);
+	if (r == OK && (r = run_loop(&l)) != OK)
+		*err = l.err;
+	if (l.consumer) {
+		rd_kafka_consumer_close(l.consumer);
+		rd_kafka_destroy(l.consumer);
+	}
+	end_term(&l);
+	avro_value_decref(&l.checkpoint_value);
+	record_class_free(&l.checkpoint);
+	buffer_free(&l.output.encoded);
+	l.x->close(l.state);
+	return r;
+}
+
+int extract_main(int argc, char **argv, const struct extractor *x)
+{
+	struct stage_program p = {.name = x->program,
+				  .position = STAGE_EXTRACT,
+				  .synopsis = x->synopsis,
+				  .run = run,
+				  .arg = (void *)x};
+	return stage_main(argc, argv, &p);
+}

@@ -1,0 +1,181 @@
+/* json.c - see json.h. */
+#include "json.h"
+
+#include <ctype.h>
+#include <errno.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+static bool number_char(char c)
+{
+	return (c >= '0' && c <= '9') || c == '-' || c == '+' || c == '.' || c == 'e' || c == 'E';
+}
+
+cJSON *json_parse_exact(struct buffer *scratch, const char *text, size_t len)
+{
+	size_t from = 0; /* start of what is not copied yet */
+
+	buffer_reset(scratch);
+	for (size_t i = 0; i < len;) {
+		char c = text[i];
+		if (c == '"') {
+			for (i++; i < len && text[i] != '"'; i++)
+				i += text[i] == '\\';
+			i++;
+		} else if (c == '-' || (c >= '0' && c <= '9')) {
+			size_t end = i;
+			while (end < len && number_char(text[end]))
+				end++;
+			buffer_append(scratch, text + from, i - from);
+			buffer_append(scratch, "\"", 1);
+			buffer_append(scratch, text + i, end - i);
+			buffer_append(scratch, "\"", 1);
+			from = i = end;
+		} else {
+			i++;
+		}
+	}
+	if (len > from)
+		buffer_append(scratch, text + from, len - from);
+	if (scratch->overflow || !scratch->data)
+		return NULL;
+	return json_parse(scratch->data, scratch->len);
+}
+
+cJSON *json_parse(const char *text, size_t len)
+{
+	const char *end = NULL;
+
+	if (!len || memchr(text, 0, len) || !text_is_utf8(text, len))
+		return NULL;
+	cJSON *tree = cJSON_ParseWithLengthOpts(text, len, &end, 0);
+	if (!tree)
+		return NULL;
+	while (end < text + len && isspace((unsigned char)*end))
+		end++;
+	if (end != text + len) {
+		cJSON_Delete(tree);
+		return NULL;
+	}
+	return tree;
+}
+
+const char *json_string(const cJSON *object, const char *name)
+{
+	return cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(object, name));
+}
+
+bool json_int(const cJSON *object, const char *name, int64_t *out)
+{
+	const cJSON *item = cJSON_GetObjectItemCaseSensitive(object, name);
+	if (cJSON_IsNumber(item) && item->valuedouble == floor(item->valuedouble) &&
+	    fabs(item->valuedouble) < 9007199254740992.0) {
+		*out = (int64_t)item->valuedouble;
+		return true;
+	}
+	return cJSON_IsString(item) && text_to_int(item->valuestring, INT64_MIN, INT64_MAX, out);
+}
+
+bool json_is_true(const cJSON *object, const char *name)
+{
+	return cJSON_IsTrue(cJSON_GetObjectItemCaseSensitive(object, name));
+}
+
+bool text_to_int(const char *s, int64_t min, int64_t max, int64_t *out)
+{
+	char *end;
+
+	if (*s != '-' && (*s < '0' || *s > '9'))
+		return false;
+	errno = 0;
+	long long v = strtoll(s, &end, 10);
+	if (errno || end == s || *end || v < min || v > max)
+		return false;
+	*out = v;
+	return true;
+}
+
+bool text_to_double(const char *s, double *out)
+{
+	char *end;
+
+	/* strtod also takes hexadecimal, infinities and blanks. */
+	if (!*s || s[strspn(s, "+-.0123456789eE")])
+		return false;
+	errno = 0;
+	double v = strtod(s, &end);
+	if (end == s || *end || !isfinite(v))
+		return false;
+	*out = v;
+	return true;
+}
+
+bool text_is_decimal(const char *s)
+{
+	size_t n, whole;
+
+	s += *s == '-';
+	whole = strspn(s, "0123456789");
+	if (!whole || whole > 38)
+		return false;
+	s += whole;
+	if (!*s)
+		return true;
+	if (*s++ != '.')
+		return false;
+	n = strspn(s, "0123456789");
+	return n && n <= 38 && !s[n];
+}
+
+bool text_is_guid(const char *s)
+{
+	for (int i = 0; i < 36; i++) {
+		bool dash = i == 8 || i == 13 || i == 18 || i == 23;
+		if (dash ? s[i] != '-' : !isxdigit((unsigned char)s[i]))
+			return false;
+	}
+	return !s[36];
+}
+
+bool text_is_utf8(const char *text, size_t len)
+{
+	const unsigned char *s = (const unsigned char *)text, *end = s + len;
+
+	while (s < end) {
+		int more;
+		unsigned min, code;
+		if (*s < 0x80) {
+			if (!*s++)
+				return false;
+			continue;
+		}
+		if (*s >= 0xc2 && *s <= 0xdf) {
+			more = 1, min = 0x80, code = *s & 0x1f;
+		} else if (*s >= 0xe0 && *s <= 0xef) {
+			more = 2, min = 0x800, code = *s & 0x0f;
+		} else if (*s >= 0xf0 && *s <= 0xf4) {
+			more = 3, min = 0x10000, code = *s & 0x07;
+		} else {
+			return false;
+		}
+		if (end - s <= more)
+			return false;
+		for (s++; more; more--, s++) {
+			if ((*s & 0xc0) != 0x80)
+				return false;
+			code = code << 6 | (*s & 0x3f);
+		}
+		if (code < min || code > 0x10ffff || (code >= 0xd800 && code <= 0xdfff))
+			return false;
+	}
+	return true;
+}
+
+size_t utf8_length(const char *s)
+{
+	size_t n = 0;
+	for (; *s; s++)
+		n += ((unsigned char)*s & 0xc0) != 0x80;
+	return n;
+}

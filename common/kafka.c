@@ -1,0 +1,221 @@
+/* kafka.c - see kafka.h. */
+#include "kafka.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+static bool set(rd_kafka_conf_t *conf, const char *name, const char *value, struct place at,
+		struct error *err)
+{
+	char why[256];
+	if (rd_kafka_conf_set(conf, name, value, why, sizeof why) == RD_KAFKA_CONF_OK)
+		return true;
+	if (at.file)
+		error_config(err, "config", "%s:%d:%d: connections.kafka: %s", at.file, at.line,
+			     at.column, why);
+	else
+		error_config(err, "config", "%s", why);
+	return false;
+}
+
+/* Defaults that a user may override, then what the user wrote, then what is ours. */
+static rd_kafka_conf_t *conf_new(const struct config *c, const char *client,
+				 const char *const (*ours)[2], const struct kafka_callbacks *cb,
+				 struct error *err)
+{
+	static const char *const defaults[][2] = {
+	    {"session.timeout.ms", "6000"},	{"heartbeat.interval.ms", "2000"},
+	    {"queued.max.messages.kbytes", "32768"}, {"linger.ms", "5"},
+	    {"socket.keepalive.enable", "true"}, {"fetch.wait.max.ms", "100"},
+	    {"reconnect.backoff.max.ms", "2000"}, {NULL, NULL}};
+	rd_kafka_conf_t *conf = rd_kafka_conf_new();
+	struct place nowhere = {0};
+	bool good = true;
+
+	for (size_t i = 0; defaults[i][0] && good; i++)
+		good = set(conf, defaults[i][0], defaults[i][1], nowhere, err);
+	for (size_t i = 0; i < c->kafka_count && good; i++)
+		good = set(conf, c->kafka[i].name, c->kafka[i].value, c->kafka[i].at, err);
+	for (size_t i = 0; ours[i][0] && good; i++)
+		if (ours[i][1])
+			good = set(conf, ours[i][0], ours[i][1], nowhere, err);
+	good = good && set(conf, "client.id", client, nowhere, err);
+	if (!good) {
+		rd_kafka_conf_destroy(conf);
+		return NULL;
+	}
+	if (cb) {
+		rd_kafka_conf_set_opaque(conf, cb->opaque);
+		if (cb->rebalance)
+			rd_kafka_conf_set_rebalance_cb(conf, cb->rebalance);
+		if (cb->delivered)
+			rd_kafka_conf_set_dr_msg_cb(conf, cb->delivered);
+		if (cb->error)
+			rd_kafka_conf_set_error_cb(conf, cb->error);
+	}
+	if (cb && cb->log)
+		rd_kafka_conf_set_log_cb(conf, cb->log);
+	else
+		set(conf, "log_level", "0", nowhere, NULL);
+	return conf;
+}
+
+static rd_kafka_t *make(rd_kafka_type_t type, rd_kafka_conf_t *conf, struct error *err)
+{
+	char why[256];
+	rd_kafka_t *rk;
+
+	if (!conf)
+		return NULL;
+	rk = rd_kafka_new(type, conf, why, sizeof why);
+	if (!rk) {
+		rd_kafka_conf_destroy(conf);
+		error_config(err, "config", "connections.kafka: %s", why);
+		return NULL;
+	}
+	if (type == RD_KAFKA_CONSUMER)
+		rd_kafka_poll_set_consumer(rk);
+	return rk;
+}
+
+rd_kafka_t *kafka_consumer(const struct config *c, const char *group, const char *instance,
+			   const struct kafka_callbacks *cb, struct error *err)
+{
+	const char *ours[][2] = {{"group.id", group},
+				 {"group.instance.id", instance},
+				 {"enable.auto.commit", "false"},
+				 {"enable.auto.offset.store", "false"},
+				 {"auto.offset.reset", "error"},
+				 {"isolation.level", "read_committed"},
+				 {"enable.partition.eof", "true"},
+				 {"partition.assignment.strategy", "cooperative-sticky"},
+				 {NULL, NULL}};
+	return make(RD_KAFKA_CONSUMER,
+		    conf_new(c, group, (const char *const(*)[2])ours, cb, err), err);
+}
+
+rd_kafka_t *kafka_reader(const struct config *c, const char *client, struct error *err)
+{
+	const char *ours[][2] = {{"group.id", client}, /* librdkafka wants one; never joined */
+				 {"enable.auto.commit", "false"},
+				 {"enable.auto.offset.store", "false"},
+				 {"auto.offset.reset", "error"},
+				 {"isolation.level", "read_committed"},
+				 {"enable.partition.eof", "true"},
+				 {NULL, NULL}};
+	return make(RD_KAFKA_CONSUMER,
+		    conf_new(c, client, (const char *const(*)[2])ours, NULL, err), err);
+}
+
+rd_kafka_t *kafka_producer(const struct config *c, const char *client, const char *transactional_id,
+			   const struct kafka_callbacks *cb, struct error *err)
+{
+	char timeout[16];
+	snprintf(timeout, sizeof timeout, "%d", KAFKA_TRANSACTION_TIMEOUT_MS);
+	const char *ours[][2] = {{"enable.idempotence", "true"},
+				 {"acks", "all"},
+				 {"partitioner", "murmur2_random"},
+				 {"transactional.id", transactional_id},
+				 {"transaction.timeout.ms", transactional_id ? timeout : NULL},
+				 /* librdkafka wants it at most as long as the transaction */
+				 {"message.timeout.ms", transactional_id ? timeout : NULL},
+				 {NULL, NULL}};
+	return make(RD_KAFKA_PRODUCER,
+		    conf_new(c, client, (const char *const(*)[2])ours, cb, err), err);
+}
+
+enum result kafka_wait_ready(rd_kafka_t *rk, const struct config *c, int timeout_ms,
+			     struct error *err)
+{
+	const struct rd_kafka_metadata *meta;
+	rd_kafka_resp_err_t code = rd_kafka_metadata(rk, 0, NULL, &meta, timeout_ms);
+
+	if (!code) {
+		rd_kafka_metadata_destroy(meta);
+		return OK;
+	}
+	return error_restart(err, "broker", "no broker answers at %s within %d s: %s",
+			     config_kafka(c, "bootstrap.servers", "?"), timeout_ms / 1000,
+			     rd_kafka_err2str(code));
+}
+
+rd_kafka_headers_t *kafka_times(wall_time source, wall_time observed)
+{
+	rd_kafka_headers_t *h = rd_kafka_headers_new(2);
+	char text[24];
+
+	if (source.ms >= 0) {
+		snprintf(text, sizeof text, "%" PRId64, source.ms);
+		rd_kafka_header_add(h, KAFKA_SOURCE_TIME, -1, text, -1);
+	}
+	snprintf(text, sizeof text, "%" PRId64, observed.ms);
+	rd_kafka_header_add(h, KAFKA_OBSERVED_AT, -1, text, -1);
+	return h;
+}
+
+rd_kafka_headers_t *kafka_copy_times(const rd_kafka_message_t *msg)
+{
+	static const char *const names[] = {KAFKA_SOURCE_TIME, KAFKA_OBSERVED_AT};
+	rd_kafka_headers_t *from, *to = NULL;
+
+	if (rd_kafka_message_headers(msg, &from))
+		return NULL;
+	for (size_t i = 0; i < 2; i++) {
+		const void *value;
+		size_t size;
+		if (rd_kafka_header_get_last(from, names[i], &value, &size))
+			continue;
+		if (!to)
+			to = rd_kafka_headers_new(2);
+		rd_kafka_header_add(to, names[i], -1, value, (ssize_t)size);
+	}
+	return to;
+}
+
+enum result kafka_read_all(rd_kafka_t *reader, const char *topic, int idle_ms,
+			   bool (*fn)(void *arg, const rd_kafka_message_t *msg), void *arg,
+			   struct error *err)
+{
+	const struct rd_kafka_metadata *meta;
+	rd_kafka_topic_t *t = rd_kafka_topic_new(reader, topic, NULL);
+	rd_kafka_resp_err_t code = rd_kafka_metadata(reader, 0, t, &meta, 10000);
+	enum result r = OK;
+	int open = 0;
+	bool more = true;
+
+	rd_kafka_topic_destroy(t);
+	if (code)
+		return error_restart(err, "broker", "reading the partitions of %s: %s", topic,
+				     rd_kafka_err2str(code));
+	rd_kafka_topic_partition_list_t *all = rd_kafka_topic_partition_list_new(8);
+	for (int i = 0; i < meta->topics[0].partition_cnt; i++, open++)
+		rd_kafka_topic_partition_list_add(all, topic, i)->offset = RD_KAFKA_OFFSET_BEGINNING;
+	rd_kafka_metadata_destroy(meta);
+	if (!open)
+		r = error_config(err, "topic", "the topic %s does not exist", topic);
+	rd_kafka_assign(reader, all);
+	mono_time last = mono_now();
+	while (r == OK && open && more) {
+		rd_kafka_message_t *m = rd_kafka_consumer_poll(reader, 100);
+		if (!m) {
+			if (mono_now().ms - last.ms > idle_ms)
+				r = error_restart(err, "broker",
+						  "reading %s: nothing came for %d s", topic,
+						  idle_ms / 1000);
+			continue;
+		}
+		last = mono_now();
+		if (!m->err)
+			more = fn(arg, m);
+		else if (m->err == RD_KAFKA_RESP_ERR__PARTITION_EOF)
+			open--;
+		else if (m->err == RD_KAFKA_RESP_ERR__AUTO_OFFSET_RESET)
+			r = error_restart(err, "broker", "reading %s: %s", topic,
+					  rd_kafka_message_errstr(m));
+		rd_kafka_message_destroy(m);
+	}
+	rd_kafka_assign(reader, NULL);
+	rd_kafka_topic_partition_list_destroy(all);
+	return r;
+}

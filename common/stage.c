@@ -1,0 +1,227 @@
+/* stage.c - see stage.h. */
+#include "stage.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "admin.h"
+#include "arena.h"
+#include "log.h"
+#include "options.h"
+
+volatile sig_atomic_t stage_stop;
+
+static void on_signal(int signal)
+{
+	(void)signal;
+	stage_stop = 1;
+}
+
+static void catch_signals(void)
+{
+	struct sigaction sa = {.sa_handler = on_signal};
+
+	sigaction(SIGTERM, &sa, NULL);
+	sigaction(SIGINT, &sa, NULL);
+	sa.sa_handler = SIG_IGN;
+	sigaction(SIGPIPE, &sa, NULL);
+}
+
+static void print_problems(const char *program, const struct problems *problems)
+{
+	for (size_t i = 0; i < problems->count; i++) {
+		_cleanup_(freep) char *text = problem_text(problems, i);
+		fprintf(stderr, "%s: %s\n", program, text);
+	}
+}
+
+static const char *env(const char *name)
+{
+	return getenv(name);
+}
+
+static enum result prepare(struct stage *s, const struct stage_program *p,
+			   const struct option_list *paths, const char *flow, struct error *err)
+{
+	struct problems problems = {0};
+
+	s->config = config_load(paths->items, paths->count, env, &problems);
+	if (!s->config) {
+		print_problems(p->name, &problems);
+		size_t n = problems.count;
+		problems_free(&problems);
+		return error_config(err, "config", "%zu mistake%s in the configuration", n,
+				    n == 1 ? "" : "s");
+	}
+	s->flow = config_flow(s->config, flow);
+	if (!s->flow)
+		return error_config(err, "config", "%s has no flow %s", s->config->path, flow);
+	pipeline_of(s->config, s->flow, &s->pipeline);
+	s->self = &s->pipeline.stages[p->position];
+	if (strcmp(s->self->program, p->name))
+		return error_config(err, "config",
+				    "the flow %s is of kind %s; its stages are %s, %s and %s", flow,
+				    flow_kind_name(s->flow->kind), s->pipeline.stages[0].program,
+				    s->pipeline.stages[1].program, s->pipeline.stages[2].program);
+	s->http = http_new("tideway/" TIDEWAY_VERSION, &stage_stop);
+	s->registry =
+	    registry_new(s->http, s->config->registry.url, s->config->registry.credentials.client_id,
+			 s->config->registry.credentials.client_secret);
+	s->wire = wire_new(s->registry);
+	return OK;
+}
+
+static void release(struct stage *s)
+{
+	mapping_free(s->mapping);
+	table_free(s->table);
+	resource_free(s->resource);
+	wire_free(s->wire);
+	registry_free(s->registry);
+	http_free(s->http);
+	config_free(s->config);
+}
+
+int stage_main(int argc, char **argv, const struct stage_program *p)
+{
+	static struct stage s;
+	struct option_list paths = {0};
+	const char *flow = NULL, *level_text = "info";
+	enum log_level level;
+	struct error err = {0};
+	struct option_spec specs[] = {
+	    {.name = "config", .arg = "FILE", .help = "the configuration; twice: later keys win",
+	     .list = &paths},
+	    {.name = "flow", .arg = "NAME", .help = "the flow to work for; no default",
+	     .text = &flow},
+	    {.name = "instance", .arg = "NAME",
+	     .help = "stable name of this process; default: none", .text = &s.instance},
+	    {.name = "log-level", .arg = "LEVEL",
+	     .help = "debug, info, warn or error; default: info", .text = &level_text},
+	    {.name = "records", .arg = "FILE",
+	     .help = "map JSON lines without a broker; - is stdin", .text = &s.records},
+	    {0},
+	};
+	if (p->position != STAGE_TRANSFORM)
+		specs[4] = (struct option_spec){0};
+	struct option_table table = {
+	    p->name, "", p->synopsis, specs,
+	    "--instance NAME makes a restart quick: with the same name the process takes its\n"
+	    "partitions and its open transaction back at once, instead of after the session\n"
+	    "time-out. No two running processes may share a name.\n\n"
+	    "The log is logfmt on stderr. SIGTERM stops cleanly.\n"
+	    "exit status: 0 asked to stop, 100 do not restart (usage, configuration,\n"
+	    "schema), 111 restart me (broker, registry or API away)."};
+
+	switch (options_parse(&table, argc, argv, NULL, 0, NULL, &err)) {
+	case OPTIONS_DONE:
+		return EXIT_OK;
+	case OPTIONS_BAD:
+		fprintf(stderr, "%s: %s\n", p->name, err.text);
+		return EXIT_PERMANENT;
+	case OPTIONS_RUN:
+		break;
+	}
+	if (!paths.count || !flow || !log_level_parse(level_text, &level)) {
+		fprintf(stderr, "%s: %s; see %s --help\n", p->name,
+			!paths.count ? "--config FILE is missing"
+			: !flow	     ? "--flow NAME is missing"
+				     : "--log-level wants debug, info, warn or error",
+			p->name);
+		return EXIT_PERMANENT;
+	}
+	s.program = p->name;
+	log_setup(level, p->name, flow);
+	catch_signals();
+	record_limit_allocations();
+
+	enum result r = prepare(&s, p, &paths, flow, &err);
+	if (r == OK)
+		r = p->run(&s, p->arg, &err);
+	int status = EXIT_OK;
+	if (r != OK && !(stage_stop && r == RETRY)) {
+		status = r == FATAL ? err.exit_code : EXIT_TEMPORARY;
+		log_error("ends", "reason", err.reason, "error", err.text, "exit", log_int(status),
+			  NULL);
+	} else if (!s.records) {
+		log_info("stopped", NULL);
+	}
+	release(&s);
+	return status;
+}
+
+enum result stage_mapping(struct stage *s, struct error *err)
+{
+	struct problems problems = {0};
+	enum result r = table_load(s->config->metadata_dir, s->flow->table, &s->table, err);
+
+	if (r == OK)
+		r = resource_load(s->config->metadata_dir, s->flow->resource, &s->resource, err);
+	if (r != OK)
+		return r;
+	s->mapping = mapping_compile(s->flow, s->table, s->resource, &problems);
+	if (!s->mapping) {
+		print_problems(s->program, &problems);
+		r = error_config(err, "mapping", "%zu mistake%s in the mapping of flow %s",
+				 problems.count, problems.count == 1 ? "" : "s", s->flow->name);
+	}
+	problems_free(&problems);
+	return r;
+}
+
+enum result stage_require_topics(struct stage *s, rd_kafka_t *rk, struct error *err)
+{
+	struct topic_spec all[8], mine[8];
+	size_t n = pipeline_topics(s->config, s->flow, all), m = 0;
+	enum result r = kafka_wait_ready(rk, s->config, 10000, err);
+
+	if (r != OK)
+		return r;
+	for (size_t i = 0; i < n; i++)
+		if (!strcmp(all[i].name, s->self->input) || !strcmp(all[i].name, s->self->output) ||
+		    !strcmp(all[i].name, s->self->rejected))
+			mine[m++] = all[i];
+	return admin_require(rk, mine, m, err);
+}
+
+void stage_log_kafka(const rd_kafka_t *rk, int level, const char *facility, const char *text)
+{
+	(void)rk;
+	/* Connections that come and go are librdkafka's to mend; what ends the work is returned. */
+	log_line(level <= 3 ? LOG_LEVEL_WARN : level <= 5 ? LOG_LEVEL_INFO : LOG_LEVEL_DEBUG,
+		 "librdkafka", "facility", facility, "text", text, NULL);
+}
+
+int64_t stage_backoff_ms(unsigned attempt, uint32_t *seed)
+{
+	int64_t ms = 200;
+
+	for (unsigned i = 1; i < attempt && ms < 30000; i++)
+		ms *= 2;
+	if (ms > 30000)
+		ms = 30000;
+	*seed = *seed * 1664525u + 1013904223u;
+	return ms - ms / 5 + (int64_t)(*seed >> 8) % (ms * 2 / 5 + 1);
+}
+
+rd_kafka_resp_err_t stage_positions(rd_kafka_t *consumer, rd_kafka_topic_partition_list_t *partitions)
+{
+	rd_kafka_resp_err_t code = rd_kafka_committed(consumer, partitions, 15000);
+
+	for (int i = 0; !code && i < partitions->cnt; i++) {
+		rd_kafka_topic_partition_t *p = &partitions->elems[i];
+		if (p->err)
+			code = p->err;
+		else if (p->offset < 0)
+			p->offset = RD_KAFKA_OFFSET_BEGINNING;
+	}
+	return code;
+}
+
+void stage_log_error(const char *msg, enum result r, const struct error *err)
+{
+	log_line(r == RETRY ? LOG_LEVEL_WARN : LOG_LEVEL_ERROR, msg, "result", result_name(r),
+		 "reason", err->reason, "error", err->text, NULL);
+}

@@ -1,0 +1,189 @@
+/* wire.c - see wire.h. */
+#include "wire.h"
+
+#include <arpa/inet.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "arena.h"
+#include "json.h"
+
+/* Writers' schemas; a topic has a handful of versions, so a list will do. */
+struct writer {
+	struct writer *next;
+	int32_t id;
+	struct record_class class;
+	avro_value_t value;
+};
+
+struct wire {
+	struct registry *registry;
+	struct writer *writers;
+};
+
+struct wire *wire_new(struct registry *r)
+{
+	struct wire *w = xcalloc(1, sizeof *w);
+	w->registry = r;
+	return w;
+}
+
+void wire_free(struct wire *w)
+{
+	if (!w)
+		return;
+	for (struct writer *it = w->writers, *next; it; it = next) {
+		next = it->next;
+		avro_value_decref(&it->value);
+		record_class_free(&it->class);
+		free(it);
+	}
+	free(w);
+}
+
+enum result wire_encode(int32_t schema_id, avro_value_t *value, struct buffer *out,
+			struct error *err)
+{
+	uint32_t id = htonl((uint32_t)schema_id);
+	size_t size;
+
+	buffer_reset(out);
+	if (avro_value_sizeof(value, &size))
+		return error_config(err, "bug", "a value cannot be encoded: %s", avro_strerror());
+	char *to = buffer_reserve(out, WIRE_HEADER + size);
+	if (!to)
+		return error_reject(err, "too-large", "a value of %zu bytes is over the cap", size);
+	to[0] = 0;
+	memcpy(to + 1, &id, 4);
+	avro_writer_t writer = avro_writer_memory(to + WIRE_HEADER, (int64_t)size);
+	int rc = avro_value_write(writer, value);
+	avro_writer_free(writer);
+	if (rc)
+		return error_config(err, "bug", "a value cannot be encoded: %s", avro_strerror());
+	out->len = WIRE_HEADER + size;
+	return OK;
+}
+
+static enum result find_writer(struct wire *w, int32_t id, struct writer **out, struct error *err)
+{
+	_cleanup_(freep) char *json = NULL;
+
+	for (struct writer *it = w->writers; it; it = it->next)
+		if (it->id == id) {
+			*out = it;
+			return OK;
+		}
+	enum result r = registry_schema(w->registry, id, &json, err);
+	if (r != OK)
+		return r;
+	struct writer *it = xcalloc(1, sizeof *it);
+	it->id = id;
+	r = record_class_new(&it->class, json, err);
+	if (r != OK) {
+		free(it);
+		return error_reject(err, "unknown-schema", "schema %d is none that we can read", id);
+	}
+	record_new(&it->class, &it->value);
+	it->next = w->writers;
+	w->writers = it;
+	*out = it;
+	return OK;
+}
+
+static enum result header(const void *data, size_t len, int32_t *id, struct error *err)
+{
+	uint32_t n;
+	if (len < WIRE_HEADER || *(const char *)data)
+		return error_reject(err, "wire-format",
+				    "the value is not in the registry's wire format");
+	if (len > WIRE_VALUE_MAX)
+		return error_reject(err, "too-large", "the value has %zu bytes", len);
+	memcpy(&n, (const char *)data + 1, 4);
+	*id = (int32_t)ntohl(n);
+	return OK;
+}
+
+/* Every string of a decoded value must be UTF-8 without NUL: all that follows relies on it. */
+static bool texts_are_good(const avro_value_t *value)
+{
+	avro_value_t inner;
+	size_t n;
+	const char *text;
+
+	switch (avro_value_get_type(value)) {
+	case AVRO_UNION:
+		return !record_some(value, &inner) || texts_are_good(&inner);
+	case AVRO_RECORD:
+		avro_value_get_size(value, &n);
+		for (size_t i = 0; i < n; i++) {
+			inner = record_field(value, i);
+			if (!texts_are_good(&inner))
+				return false;
+		}
+		return true;
+	case AVRO_STRING:
+		text = record_text(value, &n);
+		return text_is_utf8(text, n);
+	default:
+		return true;
+	}
+}
+
+static enum result decode(const void *data, size_t len, avro_value_t *value, struct error *err)
+{
+	avro_reader_t reader = avro_reader_memory((const char *)data + WIRE_HEADER,
+						  (int64_t)(len - WIRE_HEADER));
+	avro_value_reset(value);
+	int rc = avro_value_read(reader, value);
+	size_t rest = 0;
+	char byte;
+	if (!rc)
+		rest = !avro_read(reader, &byte, 1);
+	avro_reader_free(reader);
+	if (rc)
+		return error_reject(err, "wire-format", "the value does not decode");
+	if (rest)
+		return error_reject(err, "wire-format", "bytes follow the value");
+	if (!texts_are_good(value))
+		return error_reject(err, "wire-format", "a text is not UTF-8");
+	return OK;
+}
+
+enum result wire_decode(struct wire *w, const void *data, size_t len,
+			int32_t reader_id, avro_value_t *value,
+			struct error *err)
+{
+	struct writer *writer;
+	int32_t id = -1;
+	enum result r = header(data, len, &id, err);
+
+	if (r != OK)
+		return r;
+	if (id == reader_id)
+		return decode(data, len, value, err);
+	r = find_writer(w, id, &writer, err);
+	if (r == OK)
+		r = decode(data, len, &writer->value, err);
+	if (r != OK)
+		return r;
+	avro_value_reset(value);
+	if (!record_copy_by_name(&writer->value, value))
+		return error_reject(err, "schema-mismatch",
+				    "schema %d does not fit the one of this mapping", id);
+	return OK;
+}
+
+enum result wire_decode_as_written(struct wire *w, const void *data, size_t len,
+				   avro_value_t **value, int32_t *id, struct error *err)
+{
+	struct writer *writer = NULL;
+	enum result r = header(data, len, id, err);
+
+	if (r == OK)
+		r = find_writer(w, *id, &writer, err);
+	if (r == OK)
+		r = decode(data, len, &writer->value, err);
+	if (r == OK)
+		*value = &writer->value;
+	return r;
+}

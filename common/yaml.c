@@ -1,0 +1,361 @@
+/* yaml.c - see yaml.h. */
+#include "yaml.h"
+
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+#include <yaml.h>
+
+#include "arena.h"
+
+struct yaml {
+	char *file;
+	yaml_document_t document;
+};
+
+void problem(struct problems *p, struct place at, const char *fmt, ...)
+{
+	va_list ap;
+	char *text;
+
+	if (p->count > PROBLEMS_MAX)
+		return;
+	if (p->count == PROBLEMS_MAX) {
+		text = xstrdup("and more");
+	} else {
+		va_start(ap, fmt);
+		if (vasprintf(&text, fmt, ap) < 0)
+			text = xstrdup(fmt);
+		va_end(ap);
+	}
+	p->items = xrealloc(p->items, (p->count + 1) * sizeof *p->items);
+	/* The document may be gone when the list is printed. */
+	at.file = at.file ? xstrdup(at.file) : NULL;
+	p->items[p->count++] = (struct problem){at, text};
+}
+
+char *problem_text(const struct problems *p, size_t i)
+{
+	const struct problem *it = &p->items[i];
+	if (!it->at.file)
+		return xstrdup(it->text);
+	if (!it->at.line)
+		return xasprintf("%s: %s", it->at.file, it->text);
+	return xasprintf("%s:%d:%d: %s", it->at.file, it->at.line, it->at.column, it->text);
+}
+
+void problems_free(struct problems *p)
+{
+	for (size_t i = 0; i < p->count; i++) {
+		free(p->items[i].text);
+		free((char *)p->items[i].at.file);
+	}
+	free(p->items);
+	*p = (struct problems){0};
+}
+
+static yaml_node_t *raw(struct yaml_node n)
+{
+	return yaml_there(n) ? yaml_document_get_node(&n.doc->document, n.index) : NULL;
+}
+
+/* Depth and the number of visits are bounded: aliases could make a graph of it. */
+static bool walk(struct yaml *doc, int index, int depth, int *budget)
+{
+	yaml_node_t *node = yaml_document_get_node(&doc->document, index);
+
+	if (!node || depth > YAML_DEPTH_MAX || --*budget < 0)
+		return false;
+	if (node->type == YAML_SEQUENCE_NODE) {
+		for (yaml_node_item_t *i = node->data.sequence.items.start;
+		     i < node->data.sequence.items.top; i++)
+			if (!walk(doc, *i, depth + 1, budget))
+				return false;
+	} else if (node->type == YAML_MAPPING_NODE) {
+		for (yaml_node_pair_t *i = node->data.mapping.pairs.start;
+		     i < node->data.mapping.pairs.top; i++)
+			if (!walk(doc, i->key, depth + 1, budget) ||
+			    !walk(doc, i->value, depth + 1, budget))
+				return false;
+	}
+	return true;
+}
+
+struct yaml *yaml_load_text(const char *name, const char *text, size_t len,
+			    struct problems *problems)
+{
+	struct yaml *doc = xcalloc(1, sizeof *doc);
+	yaml_parser_t parser;
+	struct place whole = {name, 0, 0};
+
+	if (!yaml_parser_initialize(&parser))
+		exit(EXIT_TEMPORARY);
+	yaml_parser_set_input_string(&parser, (const unsigned char *)text, len);
+	if (!yaml_parser_load(&parser, &doc->document)) {
+		struct place at = {name, (int)parser.problem_mark.line + 1,
+				   (int)parser.problem_mark.column + 1};
+		problem(problems, at, "%s%s%s", parser.problem ? parser.problem : "not YAML",
+			parser.context ? ", " : "", parser.context ? parser.context : "");
+		yaml_parser_delete(&parser);
+		free(doc);
+		return NULL;
+	}
+	yaml_parser_delete(&parser);
+	doc->file = xstrdup(name);
+	yaml_node_t *root = yaml_document_get_root_node(&doc->document);
+	/* Every node of a tree is met once; an alias makes more visits than nodes. */
+	int budget = (int)(doc->document.nodes.top - doc->document.nodes.start);
+	if (!root)
+		problem(problems, whole, "the file is empty");
+	else if (!walk(doc, 1, 0, &budget))
+		problem(problems, whole, "nested deeper than %d, or uses aliases (*name)",
+			YAML_DEPTH_MAX);
+	else
+		return doc;
+	yaml_free(doc);
+	return NULL;
+}
+
+struct yaml *yaml_load(const char *path, struct problems *problems)
+{
+	struct place whole = {path, 0, 0};
+	FILE *f = fopen(path, "re");
+	struct yaml *doc = NULL;
+
+	if (!f) {
+		problem(problems, whole, "cannot be read: %s", strerror(errno));
+		return NULL;
+	}
+	_cleanup_(freep) char *text = xmalloc(YAML_FILE_MAX + 1);
+	size_t len = fread(text, 1, YAML_FILE_MAX + 1, f);
+	if (ferror(f))
+		problem(problems, whole, "cannot be read: %s", strerror(errno));
+	else if (len > YAML_FILE_MAX)
+		problem(problems, whole, "is larger than %d bytes", YAML_FILE_MAX);
+	else
+		doc = yaml_load_text(path, text, len, problems);
+	fclose(f);
+	return doc;
+}
+
+void yaml_free(struct yaml *doc)
+{
+	if (!doc)
+		return;
+	yaml_document_delete(&doc->document);
+	free(doc->file);
+	free(doc);
+}
+
+struct yaml_node yaml_root(struct yaml *doc)
+{
+	return (struct yaml_node){doc, doc ? 1 : 0};
+}
+
+enum yaml_kind yaml_kind(struct yaml_node n)
+{
+	yaml_node_t *node = raw(n);
+	if (!node)
+		return YAML_NONE;
+	return node->type == YAML_SCALAR_NODE	  ? YAML_SCALAR
+	       : node->type == YAML_SEQUENCE_NODE ? YAML_LIST
+						  : YAML_MAP;
+}
+
+struct place yaml_place(struct yaml_node n)
+{
+	yaml_node_t *node = raw(n);
+	if (!node)
+		return (struct place){n.doc ? n.doc->file : NULL, 0, 0};
+	return (struct place){n.doc->file, (int)node->start_mark.line + 1,
+			      (int)node->start_mark.column + 1};
+}
+
+const char *yaml_text(struct yaml_node n)
+{
+	yaml_node_t *node = raw(n);
+	if (!node || node->type != YAML_SCALAR_NODE)
+		return NULL;
+	/* A NUL inside a scalar would hide the rest of it. */
+	const char *s = (const char *)node->data.scalar.value;
+	return strlen(s) == node->data.scalar.length ? s : NULL;
+}
+
+bool yaml_is_null(struct yaml_node n)
+{
+	yaml_node_t *node = raw(n);
+	if (!node || node->type != YAML_SCALAR_NODE ||
+	    node->data.scalar.style != YAML_PLAIN_SCALAR_STYLE)
+		return false;
+	const char *s = (const char *)node->data.scalar.value;
+	return !*s || !strcmp(s, "~") || !strcmp(s, "null");
+}
+
+size_t yaml_count(struct yaml_node n)
+{
+	yaml_node_t *node = raw(n);
+	if (!node || node->type == YAML_SCALAR_NODE)
+		return 0;
+	if (node->type == YAML_SEQUENCE_NODE)
+		return (size_t)(node->data.sequence.items.top - node->data.sequence.items.start);
+	return (size_t)(node->data.mapping.pairs.top - node->data.mapping.pairs.start);
+}
+
+struct yaml_node yaml_item(struct yaml_node n, size_t i)
+{
+	yaml_node_t *node = raw(n);
+	if (!node || node->type != YAML_SEQUENCE_NODE || i >= yaml_count(n))
+		return (struct yaml_node){0};
+	return (struct yaml_node){n.doc, node->data.sequence.items.start[i]};
+}
+
+struct yaml_node yaml_key(struct yaml_node n, size_t i)
+{
+	yaml_node_t *node = raw(n);
+	if (!node || node->type != YAML_MAPPING_NODE || i >= yaml_count(n))
+		return (struct yaml_node){0};
+	return (struct yaml_node){n.doc, node->data.mapping.pairs.start[i].key};
+}
+
+struct yaml_node yaml_value(struct yaml_node n, size_t i)
+{
+	yaml_node_t *node = raw(n);
+	if (!node || node->type != YAML_MAPPING_NODE || i >= yaml_count(n))
+		return (struct yaml_node){0};
+	return (struct yaml_node){n.doc, node->data.mapping.pairs.start[i].value};
+}
+
+struct yaml_node yaml_get(struct yaml_node map, const char *key)
+{
+	for (size_t i = 0; i < yaml_count(map); i++) {
+		const char *k = yaml_text(yaml_key(map, i));
+		if (k && !strcmp(k, key))
+			return yaml_value(map, i);
+	}
+	return (struct yaml_node){map.doc, 0};
+}
+
+void yaml_only(struct yaml_node map, struct problems *p, const char *what,
+	       const char *const *known)
+{
+	if (yaml_kind(map) != YAML_MAP) {
+		if (yaml_there(map))
+			problem(p, yaml_place(map), "%s must be a mapping (key: value)", what);
+		return;
+	}
+	for (size_t i = 0; i < yaml_count(map); i++) {
+		const char *k = yaml_text(yaml_key(map, i));
+		bool found = false, twice = false;
+		for (const char *const *n = known; k && *n && !found; n++)
+			found = !strcmp(k, *n);
+		for (size_t j = 0; k && j < i && !twice; j++) {
+			const char *other = yaml_text(yaml_key(map, j));
+			twice = other && !strcmp(k, other);
+		}
+		if (twice)
+			problem(p, yaml_place(yaml_key(map, i)), "\"%s\" is given twice", k);
+		if (found)
+			continue;
+		char list[400] = "";
+		for (const char *const *n = known; *n; n++)
+			snprintf(list + strlen(list), sizeof list - strlen(list), "%s%s",
+				 *list ? ", " : "", *n);
+		problem(p, yaml_place(yaml_key(map, i)), "unknown key \"%s\" in %s; known are: %s",
+			k ? k : "?", what, list);
+	}
+}
+
+const char *yaml_string(struct yaml_node map, const char *key, const char *fallback,
+			struct problems *p)
+{
+	struct yaml_node n = yaml_get(map, key);
+	if (!yaml_there(n) || yaml_is_null(n))
+		return fallback;
+	if (!yaml_text(n))
+		problem(p, yaml_place(n), "\"%s\" must be a text", key);
+	return yaml_text(n) ? yaml_text(n) : fallback;
+}
+
+const char *yaml_required(struct yaml_node map, const char *key, const char *what,
+			  struct problems *p)
+{
+	const char *s = yaml_string(map, key, NULL, p);
+	if (!s && !yaml_text(yaml_get(map, key)) && !yaml_count(yaml_get(map, key)))
+		problem(p, yaml_place(map), "%s needs \"%s\"", what, key);
+	else if (s && !*s)
+		problem(p, yaml_place(yaml_get(map, key)), "\"%s\" must not be empty", key);
+	return s ? s : "";
+}
+
+static bool whole_number(const char *s, int64_t *out, const char **rest)
+{
+	char *end;
+	errno = 0;
+	long long v = strtoll(s, &end, 10);
+	if (errno || end == s)
+		return false;
+	*out = v;
+	*rest = end;
+	return true;
+}
+
+int64_t yaml_int(struct yaml_node map, const char *key, int64_t fallback, int64_t min, int64_t max,
+		 struct problems *p)
+{
+	struct yaml_node n = yaml_get(map, key);
+	const char *s = yaml_text(n), *rest;
+	int64_t v;
+	if (!yaml_there(n))
+		return fallback;
+	if (s && whole_number(s, &v, &rest) && !*rest && v >= min && v <= max)
+		return v;
+	problem(p, yaml_place(n), "\"%s\" must be a whole number from %lld to %lld", key,
+		(long long)min, (long long)max);
+	return fallback;
+}
+
+int64_t yaml_duration(struct yaml_node map, const char *key, int64_t fallback_ms, int64_t min_ms,
+		      int64_t max_ms, struct problems *p)
+{
+	static const struct {
+		const char *unit;
+		int64_t ms;
+	} units[] = {{"ms", 1}, {"s", 1000}, {"m", 60000}, {"h", 3600000}, {"d", 86400000}};
+	struct yaml_node n = yaml_get(map, key);
+	const char *s = yaml_text(n), *rest;
+	int64_t v;
+
+	if (!yaml_there(n))
+		return fallback_ms;
+	if (s && whole_number(s, &v, &rest) && v >= 0 && v < INT32_MAX)
+		for (size_t i = 0; i < sizeof units / sizeof *units; i++)
+			if (!strcmp(rest, units[i].unit) && v * units[i].ms >= min_ms &&
+			    v * units[i].ms <= max_ms)
+				return v * units[i].ms;
+	problem(p, yaml_place(n),
+		"\"%s\" must be a duration like 500ms, 30s, 5m, 2h or 30d, from %lldms to %lldms",
+		key, (long long)min_ms, (long long)max_ms);
+	return fallback_ms;
+}
+
+int yaml_choice(struct yaml_node map, const char *key, int fallback, const char *const *names,
+		struct problems *p)
+{
+	struct yaml_node n = yaml_get(map, key);
+	const char *s = yaml_text(n);
+	char list[200] = "";
+
+	if (!yaml_there(n))
+		return fallback;
+	for (int i = 0; names[i]; i++) {
+		if (s && !strcmp(s, names[i]))
+			return i;
+		snprintf(list + strlen(list), sizeof list - strlen(list), "%s%s", i ? ", " : "",
+			 names[i]);
+	}
+	problem(p, yaml_place(n), "\"%s\" must be one of: %s", key, list);
+	return fallback;
+}
