@@ -1,0 +1,62 @@
+/* tideway topics create - makes the topics of all flows with the settings that they need. */
+#include <stdio.h>
+#include <string.h>
+
+#include "admin.h"
+#include "command.h"
+
+enum { TOPICS_MAX = 8 };
+
+static int create_flow(rd_kafka_t *rk, const struct config *c, const struct flow *f)
+{
+	struct topic_spec specs[TOPICS_MAX];
+	struct topic_state states[TOPICS_MAX];
+	struct error err;
+	size_t n = pipeline_topics(c, f, specs);
+	int status = EXIT_OK;
+
+	if (admin_look(rk, specs, n, states, &err) != OK)
+		return command_fail(&err);
+	for (size_t i = 0; i < n; i++) {
+		if (states[i].exists && *states[i].wrong) {
+			printf("%-50s MIS-SET: %s\n", specs[i].name, states[i].wrong);
+			status = EXIT_PERMANENT;
+		} else if (states[i].exists) {
+			printf("%-50s is there, %d partitions\n", specs[i].name,
+			       states[i].partitions);
+		} else if (admin_create(rk, &specs[i], (int)c->replication, &err) != OK) {
+			return command_fail(&err);
+		} else {
+			printf("%-50s created, %d partitions\n", specs[i].name, specs[i].partitions);
+		}
+	}
+	return status;
+}
+
+int command_topics(int argc, char **argv)
+{
+	struct command_line line = {
+	    .name = "tideway topics",
+	    .arguments = "create",
+	    .synopsis = "Creates the topics of all flows that do not exist yet, and says which of\n"
+			"those that exist have settings under which records could be lost."};
+	int status = EXIT_OK;
+
+	if (!command_parse(&line, argc, argv, &status))
+		return status;
+	if (line.operand_count != 1 || strcmp(line.operands[0], "create")) {
+		fprintf(stderr, "tideway topics: say `tideway topics create`\n");
+		return EXIT_PERMANENT;
+	}
+	struct config *c = command_config(&line, &status);
+	rd_kafka_t *rk = c ? command_kafka(c, &status) : NULL;
+	for (size_t i = 0; rk && i < c->flow_count; i++) {
+		int flow_status = create_flow(rk, c, &c->flows[i]);
+		if (flow_status > status)
+			status = flow_status;
+	}
+	if (rk)
+		rd_kafka_destroy(rk);
+	config_free(c);
+	return status;
+}
