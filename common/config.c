@@ -42,7 +42,7 @@ static char *own(struct config *c, const char *s, size_t len)
 }
 
 /* Replaces ${NAME}; a variable that is not set is a problem, not an empty text. */
-static const char *expand(struct reader *r, struct yaml_node node, const char *s)
+static const char *expand(struct reader *r, struct node node, const char *s)
 {
 	struct buffer out = BUFFER(64 * 1024);
 	const char *result;
@@ -53,14 +53,14 @@ static const char *expand(struct reader *r, struct yaml_node node, const char *s
 		const char *open = strstr(s, "${"), *close = open ? strchr(open, '}') : NULL;
 		if (!close) {
 			if (open)
-				problem(r->p, yaml_place(node), "\"${\" without \"}\"");
+				problem(r->p, doc_place(node), "\"${\" without \"}\"");
 			buffer_puts(&out, s);
 			break;
 		}
 		_cleanup_(freep) char *name = xstrndup(open + 2, (size_t)(close - open - 2));
 		const char *value = r->env(name);
 		if (!value)
-			problem(r->p, yaml_place(node),
+			problem(r->p, doc_place(node),
 				"the environment variable %s is not set; export it, or write the "
 				"value here",
 				name);
@@ -74,12 +74,12 @@ static const char *expand(struct reader *r, struct yaml_node node, const char *s
 }
 
 /* A text of a connection: ${VAR} replaced, missing is NULL or, when required, a problem and "". */
-static const char *text(struct reader *r, struct yaml_node map, const char *key, bool required,
+static const char *text(struct reader *r, struct node map, const char *key, bool required,
 			const char *what)
 {
-	const char *s = required ? yaml_required(map, key, what, r->p)
-				 : yaml_string(map, key, NULL, r->p);
-	return expand(r, yaml_get(map, key), s);
+	const char *s = required ? doc_required(map, key, what, r->p)
+				 : doc_string(map, key, NULL, r->p);
+	return expand(r, doc_get(map, key), s);
 }
 
 static const char *without_slash(struct reader *r, const char *url)
@@ -90,7 +90,7 @@ static const char *without_slash(struct reader *r, const char *url)
 	return url ? own(r->c, url, len) : NULL;
 }
 
-static const char *url(struct reader *r, struct yaml_node map, const char *key, const char *what,
+static const char *url(struct reader *r, struct node map, const char *key, const char *what,
 		       const char *const *schemes)
 {
 	const char *s = text(r, map, key, true, what);
@@ -98,7 +98,7 @@ static const char *url(struct reader *r, struct yaml_node map, const char *key, 
 	for (const char *const *scheme = schemes; *scheme && !good; scheme++)
 		good = !strncmp(s, *scheme, strlen(*scheme)) && s[strlen(*scheme)];
 	if (!good)
-		problem(r->p, yaml_place(yaml_get(map, key)), "\"%s\" must begin with %s%s%s", key,
+		problem(r->p, doc_place(doc_get(map, key)), "\"%s\" must begin with %s%s%s", key,
 			schemes[0], schemes[1] ? " or " : "", schemes[1] ? schemes[1] : "");
 	return without_slash(r, s);
 }
@@ -106,7 +106,7 @@ static const char *url(struct reader *r, struct yaml_node map, const char *key, 
 static const char *const web[] = {"https://", "http://", NULL};
 
 /* KEY, or the contents of the file named by KEY_file, without the newline at its end. */
-static const char *secret(struct reader *r, struct yaml_node map, const char *key, bool required,
+static const char *secret(struct reader *r, struct node map, const char *key, bool required,
 			  const char *what)
 {
 	char file_key[64];
@@ -117,7 +117,7 @@ static const char *secret(struct reader *r, struct yaml_node map, const char *ke
 		return text(r, map, key, required, what);
 	FILE *f = fopen(path, "re");
 	if (!f) {
-		problem(r->p, yaml_place(yaml_get(map, file_key)), "%s cannot be read: %s", path,
+		problem(r->p, doc_place(doc_get(map, file_key)), "%s cannot be read: %s", path,
 			strerror(errno));
 		return "";
 	}
@@ -129,22 +129,22 @@ static const char *secret(struct reader *r, struct yaml_node map, const char *ke
 	const char *s = own(r->c, content, n);
 	free(content);
 	if (!*s)
-		problem(r->p, yaml_place(yaml_get(map, file_key)), "%s is empty", path);
+		problem(r->p, doc_place(doc_get(map, file_key)), "%s is empty", path);
 	return s;
 }
 
 /* ---- connections ------------------------------------------------------------------------------ */
 
-static void read_oauth(struct reader *r, struct yaml_node map, struct connection *to,
+static void read_oauth(struct reader *r, struct node map, struct connection *to,
 		       const char *what, const char *default_scope)
 {
 	static const char *const keys[] = {"url",	    "token_url",	  "client_id",
 					   "client_secret", "client_secret_file", "scope",
 					   NULL};
-	if (!yaml_there(map))
+	if (!doc_there(map))
 		return;
-	yaml_only(map, r->p, what, keys);
-	to->at = yaml_place(map);
+	doc_only(map, r->p, what, keys);
+	to->at = doc_place(map);
 	to->url = url(r, map, "url", what, web);
 	to->credentials.token_url = url(r, map, "token_url", what, web);
 	to->credentials.client_id = text(r, map, "client_id", true, what);
@@ -154,18 +154,18 @@ static void read_oauth(struct reader *r, struct yaml_node map, struct connection
 		to->credentials.scope = default_scope;
 }
 
-static void read_registry(struct reader *r, struct yaml_node map)
+static void read_registry(struct reader *r, struct node map)
 {
 	static const char *const keys[] = {"url", "user", "password", "password_file", NULL};
 	struct connection *to = &r->c->registry;
-	yaml_only(map, r->p, "connections.registry", keys);
-	to->at = yaml_place(map);
+	doc_only(map, r->p, "connections.registry", keys);
+	to->at = doc_place(map);
 	to->url = url(r, map, "url", "connections.registry", web);
 	to->credentials.client_id = text(r, map, "user", false, "");
 	to->credentials.client_secret = secret(r, map, "password", false, "");
 }
 
-static void read_logs(struct reader *r, struct yaml_node map)
+static void read_logs(struct reader *r, struct node map)
 {
 	static const char *const keys[] = {"url",	  "user",	   "key_file", "known_hosts_file",
 					   "password",	  "password_file", "instance", NULL};
@@ -173,10 +173,10 @@ static void read_logs(struct reader *r, struct yaml_node map)
 	struct connection_logs *to = &r->c->logs;
 	const char *what = "connections.campaign_logs";
 
-	if (!yaml_there(map))
+	if (!doc_there(map))
 		return;
-	yaml_only(map, r->p, what, keys);
-	to->at = yaml_place(map);
+	doc_only(map, r->p, what, keys);
+	to->at = doc_place(map);
 	to->url = url(r, map, "url", what, schemes);
 	to->instance = text(r, map, "instance", true, what);
 	to->user = text(r, map, "user", false, what);
@@ -215,224 +215,224 @@ static const struct {
     {"enable.partition.eof", "backlog is measured by it"},
 };
 
-static void read_kafka(struct reader *r, struct yaml_node map)
+static void read_kafka(struct reader *r, struct node map)
 {
-	if (yaml_kind(map) != YAML_MAP) {
-		problem(r->p, yaml_place(map), "connections.kafka must be a mapping of librdkafka "
+	if (doc_kind(map) != DOC_MAP) {
+		problem(r->p, doc_place(map), "connections.kafka must be a mapping of librdkafka "
 					       "settings, with at least bootstrap.servers");
 		return;
 	}
-	r->c->kafka = xcalloc(yaml_count(map), sizeof *r->c->kafka);
-	for (size_t i = 0; i < yaml_count(map); i++) {
-		struct yaml_node k = yaml_key(map, i), v = yaml_value(map, i);
-		const char *name = yaml_text(k), *value = yaml_text(v);
+	r->c->kafka = xcalloc(doc_count(map), sizeof *r->c->kafka);
+	for (size_t i = 0; i < doc_count(map); i++) {
+		struct node k = doc_key(map, i), v = doc_value(map, i);
+		const char *name = doc_text(k), *value = doc_text(v);
 		bool no = false;
 		if (!name || !value) {
-			problem(r->p, yaml_place(k), "a kafka setting is a name and a text");
+			problem(r->p, doc_place(k), "a kafka setting is a name and a text");
 			continue;
 		}
 		for (size_t j = 0; j < sizeof refused / sizeof *refused; j++)
 			if (!strcmp(name, refused[j].name)) {
-				problem(r->p, yaml_place(k), "\"%s\" cannot be set: %s", name,
+				problem(r->p, doc_place(k), "\"%s\" cannot be set: %s", name,
 					refused[j].why);
 				no = true;
 			}
 		if (no)
 			continue;
 		r->c->kafka[r->c->kafka_count++] =
-		    (struct kafka_setting){name, expand(r, v, value), yaml_place(k)};
+		    (struct kafka_setting){name, expand(r, v, value), doc_place(k)};
 	}
 	if (!config_kafka(r->c, "bootstrap.servers", NULL))
-		problem(r->p, yaml_place(map), "connections.kafka needs \"bootstrap.servers\"");
+		problem(r->p, doc_place(map), "connections.kafka needs \"bootstrap.servers\"");
 }
 
-static void read_connections(struct reader *r, struct yaml_node map)
+static void read_connections(struct reader *r, struct node map)
 {
 	static const char *const keys[] = {"kafka",    "registry",	"dataverse",
 					   "campaign", "campaign_logs", NULL};
-	if (!yaml_there(map)) {
+	if (!doc_there(map)) {
 		problem(r->p, (struct place){r->c->path, 0, 0}, "\"connections\" is missing");
 		return;
 	}
-	yaml_only(map, r->p, "connections", keys);
-	struct yaml_node kafka = yaml_get(map, "kafka"), registry = yaml_get(map, "registry");
-	if (!yaml_there(kafka))
-		problem(r->p, yaml_place(map), "connections needs \"kafka\"");
+	doc_only(map, r->p, "connections", keys);
+	struct node kafka = doc_get(map, "kafka"), registry = doc_get(map, "registry");
+	if (!doc_there(kafka))
+		problem(r->p, doc_place(map), "connections needs \"kafka\"");
 	else
 		read_kafka(r, kafka);
-	if (!yaml_there(registry))
-		problem(r->p, yaml_place(map), "connections needs \"registry\"");
+	if (!doc_there(registry))
+		problem(r->p, doc_place(map), "connections needs \"registry\"");
 	else
 		read_registry(r, registry);
-	read_oauth(r, yaml_get(map, "dataverse"), &r->c->dataverse, "connections.dataverse", NULL);
+	read_oauth(r, doc_get(map, "dataverse"), &r->c->dataverse, "connections.dataverse", NULL);
 	if (r->c->dataverse.url && !r->c->dataverse.credentials.scope) {
 		/* Entra ID v2.0, client credentials: scope is <environment-url>/.default */
 		char *scope = xasprintf("%s/.default", r->c->dataverse.url);
 		r->c->dataverse.credentials.scope = own(r->c, scope, strlen(scope));
 		free(scope);
 	}
-	read_oauth(r, yaml_get(map, "campaign"), &r->c->campaign, "connections.campaign",
+	read_oauth(r, doc_get(map, "campaign"), &r->c->campaign, "connections.campaign",
 		   "AdobeID,openid,read_organizations,additional_info.projectedProductContext,"
 		   "campaign_sdk,campaign_config_server_general");
-	read_logs(r, yaml_get(map, "campaign_logs"));
+	read_logs(r, doc_get(map, "campaign_logs"));
 }
 
 /* ---- flows ------------------------------------------------------------------------------------ */
 
-static void read_values(struct reader *r, struct yaml_node map, struct field_config *f)
+static void read_values(struct reader *r, struct node map, struct field_config *f)
 {
-	if (!yaml_there(map))
+	if (!doc_there(map))
 		return;
-	if (yaml_kind(map) != YAML_MAP) {
-		problem(r->p, yaml_place(map), "\"values\" must be a mapping of old to new values");
+	if (doc_kind(map) != DOC_MAP) {
+		problem(r->p, doc_place(map), "\"values\" must be a mapping of old to new values");
 		return;
 	}
-	f->values = xcalloc(yaml_count(map), sizeof *f->values);
-	for (size_t i = 0; i < yaml_count(map); i++) {
-		const char *from = yaml_text(yaml_key(map, i));
-		const char *to = yaml_text(yaml_value(map, i));
+	f->values = xcalloc(doc_count(map), sizeof *f->values);
+	for (size_t i = 0; i < doc_count(map); i++) {
+		const char *from = doc_text(doc_key(map, i));
+		const char *to = doc_text(doc_value(map, i));
 		if (!from || !to) {
-			problem(r->p, yaml_place(yaml_key(map, i)), "a value is replaced by a text");
+			problem(r->p, doc_place(doc_key(map, i)), "a value is replaced by a text");
 			continue;
 		}
 		for (size_t j = 0; j < f->value_count; j++)
 			if (!strcmp(f->values[j].from, from))
-				problem(r->p, yaml_place(yaml_key(map, i)),
+				problem(r->p, doc_place(doc_key(map, i)),
 					"the value \"%s\" is replaced twice", from);
 		f->values[f->value_count++] = (struct value_pair){from, to};
 	}
 }
 
-static void read_field(struct reader *r, struct yaml_node map, struct field_config *f)
+static void read_field(struct reader *r, struct node map, struct field_config *f)
 {
 	static const char *const keys[] = {"from",   "to",	"picklist", "lookup",
 					   "values", "default", NULL};
 	static const char *const picklist[] = {"value", "label", NULL};
 	static const char *const lookup[] = {"id", "name", NULL};
 
-	f->at = yaml_place(map);
-	if (yaml_kind(map) != YAML_MAP) {
+	f->at = doc_place(map);
+	if (doc_kind(map) != DOC_MAP) {
 		problem(r->p, f->at, "a field is a mapping like {from: firstname, to: firstName}");
 		f->from = f->to = "";
 		return;
 	}
-	yaml_only(map, r->p, "a field", keys);
-	f->from = yaml_required(map, "from", "a field", r->p);
-	f->to = yaml_required(map, "to", "a field", r->p);
-	f->picklist_label = yaml_choice(map, "picklist", 0, picklist, r->p);
-	f->lookup_name = yaml_choice(map, "lookup", 0, lookup, r->p);
-	f->fallback = yaml_string(map, "default", NULL, r->p);
-	read_values(r, yaml_get(map, "values"), f);
+	doc_only(map, r->p, "a field", keys);
+	f->from = doc_required(map, "from", "a field", r->p);
+	f->to = doc_required(map, "to", "a field", r->p);
+	f->picklist_label = doc_choice(map, "picklist", 0, picklist, r->p);
+	f->lookup_name = doc_choice(map, "lookup", 0, lookup, r->p);
+	f->fallback = doc_string(map, "default", NULL, r->p);
+	read_values(r, doc_get(map, "values"), f);
 }
 
 /* mode: join is the one of this version: the parent's id goes into a plain column that the
  * custom resource's link joins on, so a child never waits for its parent. */
-static void read_link(struct reader *r, struct yaml_node map, struct field_config *f)
+static void read_link(struct reader *r, struct node map, struct field_config *f)
 {
 	static const char *const keys[] = {"from", "to", "mode", "column", NULL};
 	static const char *const modes[] = {"join", NULL};
 
-	f->at = yaml_place(map);
-	yaml_only(map, r->p, "a link", keys);
-	f->from = yaml_required(map, "from", "a link", r->p);
-	f->link = yaml_required(map, "to", "a link", r->p);
-	f->to = yaml_required(map, "column", "a link with mode: join", r->p);
-	yaml_choice(map, "mode", 0, modes, r->p);
+	f->at = doc_place(map);
+	doc_only(map, r->p, "a link", keys);
+	f->from = doc_required(map, "from", "a link", r->p);
+	f->link = doc_required(map, "to", "a link", r->p);
+	f->to = doc_required(map, "column", "a link with mode: join", r->p);
+	doc_choice(map, "mode", 0, modes, r->p);
 }
 
-static void read_table_flow(struct reader *r, struct yaml_node map, struct flow *f)
+static void read_table_flow(struct reader *r, struct node map, struct flow *f)
 {
 	static const char *const deletes[] = {"apply", "ignore", NULL};
-	struct yaml_node fields = yaml_get(map, "fields"), links = yaml_get(map, "links");
+	struct node fields = doc_get(map, "fields"), links = doc_get(map, "links");
 
-	f->table = yaml_required(map, "table", "this flow", r->p);
-	f->resource = yaml_required(map, "resource", "this flow", r->p);
-	f->key = yaml_required(map, "key", "this flow", r->p);
-	f->apply_deletes = !yaml_choice(map, "deletes", 0, deletes, r->p);
-	if (yaml_kind(fields) != YAML_LIST || !yaml_count(fields))
-		problem(r->p, yaml_there(fields) ? yaml_place(fields) : f->at,
+	f->table = doc_required(map, "table", "this flow", r->p);
+	f->resource = doc_required(map, "resource", "this flow", r->p);
+	f->key = doc_required(map, "key", "this flow", r->p);
+	f->apply_deletes = !doc_choice(map, "deletes", 0, deletes, r->p);
+	if (doc_kind(fields) != DOC_LIST || !doc_count(fields))
+		problem(r->p, doc_there(fields) ? doc_place(fields) : f->at,
 			"this flow needs \"fields\", a list of {from: …, to: …}");
-	if (yaml_there(links) && yaml_kind(links) != YAML_LIST)
-		problem(r->p, yaml_place(links), "\"links\" must be a list");
-	size_t n = yaml_kind(fields) == YAML_LIST ? yaml_count(fields) : 0;
-	size_t m = yaml_kind(links) == YAML_LIST ? yaml_count(links) : 0;
+	if (doc_there(links) && doc_kind(links) != DOC_LIST)
+		problem(r->p, doc_place(links), "\"links\" must be a list");
+	size_t n = doc_kind(fields) == DOC_LIST ? doc_count(fields) : 0;
+	size_t m = doc_kind(links) == DOC_LIST ? doc_count(links) : 0;
 	f->fields = xcalloc(n + m, sizeof *f->fields);
 	for (size_t i = 0; i < n; i++)
-		read_field(r, yaml_item(fields, i), &f->fields[f->field_count++]);
+		read_field(r, doc_item(fields, i), &f->fields[f->field_count++]);
 	for (size_t i = 0; i < m; i++)
-		read_link(r, yaml_item(links, i), &f->fields[f->field_count++]);
+		read_link(r, doc_item(links, i), &f->fields[f->field_count++]);
 }
 
-static void read_log_files(struct reader *r, struct yaml_node files, const char *which,
+static void read_log_files(struct reader *r, struct node files, const char *which,
 			   const enum log_column *needed, size_t needed_count, struct log_files *to)
 {
 	static const char *const keys[] = {"match", "columns", NULL};
-	struct yaml_node map = yaml_get(files, which), columns = yaml_get(map, "columns");
+	struct node map = doc_get(files, which), columns = doc_get(map, "columns");
 
-	if (!yaml_there(map))
+	if (!doc_there(map))
 		return;
-	to->at = yaml_place(map);
-	yaml_only(map, r->p, which, keys);
-	to->match = yaml_required(map, "match", which, r->p);
-	yaml_only(columns, r->p, "columns", log_column_names);
+	to->at = doc_place(map);
+	doc_only(map, r->p, which, keys);
+	to->match = doc_required(map, "match", which, r->p);
+	doc_only(columns, r->p, "columns", log_column_names);
 	for (int i = 0; i < LOG_COLUMNS; i++)
-		to->columns[i] = yaml_string(columns, log_column_names[i], NULL, r->p);
+		to->columns[i] = doc_string(columns, log_column_names[i], NULL, r->p);
 	for (size_t i = 0; i < needed_count; i++)
 		if (!to->columns[needed[i]])
-			problem(r->p, yaml_there(columns) ? yaml_place(columns) : to->at,
+			problem(r->p, doc_there(columns) ? doc_place(columns) : to->at,
 				"the %s export needs the column \"%s\"", which,
 				log_column_names[needed[i]]);
 }
 
-static void read_activity(struct reader *r, struct yaml_node map, enum event_kind kind,
+static void read_activity(struct reader *r, struct node map, enum event_kind kind,
 			  struct activity_config *a)
 {
 	static const char *const keys[] = {"table",    "time",	       "campaign",
 					   "delivery", "tracking_url", "mirror_url", NULL};
-	if (!yaml_there(map))
+	if (!doc_there(map))
 		return;
 	a->on = true;
-	a->at = yaml_place(map);
-	yaml_only(map, r->p, event_kind_names[kind], keys);
-	a->table = yaml_required(map, "table", event_kind_names[kind], r->p);
-	a->time = yaml_string(map, "time", NULL, r->p);
-	a->campaign = yaml_string(map, "campaign", NULL, r->p);
-	a->delivery = yaml_string(map, "delivery", NULL, r->p);
-	a->tracking_url = yaml_string(map, "tracking_url", NULL, r->p);
-	a->mirror_url = yaml_string(map, "mirror_url", NULL, r->p);
+	a->at = doc_place(map);
+	doc_only(map, r->p, event_kind_names[kind], keys);
+	a->table = doc_required(map, "table", event_kind_names[kind], r->p);
+	a->time = doc_string(map, "time", NULL, r->p);
+	a->campaign = doc_string(map, "campaign", NULL, r->p);
+	a->delivery = doc_string(map, "delivery", NULL, r->p);
+	a->tracking_url = doc_string(map, "tracking_url", NULL, r->p);
+	a->mirror_url = doc_string(map, "mirror_url", NULL, r->p);
 }
 
-static void read_event_flow(struct reader *r, struct yaml_node map, struct flow *f)
+static void read_event_flow(struct reader *r, struct node map, struct flow *f)
 {
 	static const char *const file_keys[] = {"sending", "tracking", NULL};
 	static const enum log_column sending[] = {LOG_ID,	LOG_STATUS, LOG_FAILURE_TYPE, LOG_TIME,
 						  LOG_CONTACT, LOG_DELIVERY, LOG_CAMPAIGN};
 	static const enum log_column tracking[] = {LOG_ID,	LOG_URL_TYPE, LOG_TIME,
 						   LOG_CONTACT, LOG_DELIVERY, LOG_CAMPAIGN};
-	struct yaml_node files = yaml_get(map, "files"), acts = yaml_get(map, "activities");
-	struct yaml_node since = yaml_get(map, "since");
-	const char *s = yaml_text(since);
+	struct node files = doc_get(map, "files"), acts = doc_get(map, "activities");
+	struct node since = doc_get(map, "since");
+	const char *s = doc_text(since);
 
-	if (!yaml_there(since))
+	if (!doc_there(since))
 		problem(r->p, f->at,
 			"this flow needs \"since\": events before it are left out. Existing "
 			"processes in Dynamics may make a task per click, and a back-fill would "
 			"flood sales");
 	else if (!s || !datetime_parse(s, strlen(s), true, &f->since))
-		problem(r->p, yaml_place(since),
+		problem(r->p, doc_place(since),
 			"\"since\" must be a time with a zone, like 2026-01-31T00:00:00Z");
 	else
 		f->has_since = true;
-	if (!yaml_there(files))
+	if (!doc_there(files))
 		problem(r->p, f->at, "this flow needs \"files\"");
-	yaml_only(files, r->p, "files", file_keys);
+	doc_only(files, r->p, "files", file_keys);
 	read_log_files(r, files, "sending", sending, sizeof sending / sizeof *sending, &f->sending);
 	read_log_files(r, files, "tracking", tracking, sizeof tracking / sizeof *tracking,
 		       &f->tracking);
-	yaml_only(acts, r->p, "activities", event_kind_names);
+	doc_only(acts, r->p, "activities", event_kind_names);
 	bool any = false;
 	for (int k = 0; k < EVENT_KINDS; k++) {
-		read_activity(r, yaml_get(acts, event_kind_names[k]), (enum event_kind)k,
+		read_activity(r, doc_get(acts, event_kind_names[k]), (enum event_kind)k,
 			      &f->activities[k]);
 		any |= f->activities[k].on;
 	}
@@ -442,7 +442,7 @@ static void read_event_flow(struct reader *r, struct yaml_node map, struct flow 
 			"bounce: every kind is off until it is named");
 }
 
-static void read_flow(struct reader *r, struct yaml_node key, struct yaml_node map, struct flow *f)
+static void read_flow(struct reader *r, struct node key, struct node map, struct flow *f)
 {
 	static const char *const table_keys[] = {
 	    "kind",	 "table",	    "resource",	     "key",	   "fields",
@@ -452,35 +452,35 @@ static void read_flow(struct reader *r, struct yaml_node key, struct yaml_node m
 						 "activities", "poll",		"commit_interval",
 						 "batch_size", "max_in_flight", "request_timeout",
 						 NULL};
-	f->name = yaml_text(key) ? yaml_text(key) : "";
-	f->at = yaml_place(key);
+	f->name = doc_text(key) ? doc_text(key) : "";
+	f->at = doc_place(key);
 	if (!*f->name || f->name[strspn(f->name, "abcdefghijklmnopqrstuvwxyz0123456789-")] ||
 	    strlen(f->name) > 60)
 		problem(r->p, f->at,
 			"a flow's name is made of a-z, 0-9 and -, at most 60 of them");
-	if (yaml_kind(map) != YAML_MAP) {
+	if (doc_kind(map) != DOC_MAP) {
 		problem(r->p, f->at, "a flow is a mapping");
 		return;
 	}
-	if (!yaml_there(yaml_get(map, "kind"))) {
+	if (!doc_there(doc_get(map, "kind"))) {
 		problem(r->p, f->at, "this flow needs \"kind\": contacts, custom-entity or "
 				     "email-events");
 		return;
 	}
-	f->kind = (enum flow_kind)yaml_choice(map, "kind", 0, flow_kinds, r->p);
-	yaml_only(map, r->p, "this flow", f->kind == FLOW_EMAIL_EVENTS ? event_keys : table_keys);
+	f->kind = (enum flow_kind)doc_choice(map, "kind", 0, flow_kinds, r->p);
+	doc_only(map, r->p, "this flow", f->kind == FLOW_EMAIL_EVENTS ? event_keys : table_keys);
 	if (f->kind == FLOW_EMAIL_EVENTS)
 		read_event_flow(r, map, f);
 	else
 		read_table_flow(r, map, f);
-	f->poll_ms = yaml_duration(map, "poll", 30000, 100, 3600000, r->p);
-	f->page_size = yaml_int(map, "page_size", 5000, 1, 5000, r->p);
-	f->commit_interval_ms = yaml_duration(map, "commit_interval", 100, 1, 10000, r->p);
-	f->batch_size = yaml_int(map, "batch_size", 100, 1, 1000, r->p);
-	f->max_in_flight = yaml_int(map, "max_in_flight", f->kind == FLOW_EMAIL_EVENTS ? 4 : 32, 1,
+	f->poll_ms = doc_duration(map, "poll", 30000, 100, 3600000, r->p);
+	f->page_size = doc_int(map, "page_size", 5000, 1, 5000, r->p);
+	f->commit_interval_ms = doc_duration(map, "commit_interval", 100, 1, 10000, r->p);
+	f->batch_size = doc_int(map, "batch_size", 100, 1, 1000, r->p);
+	f->max_in_flight = doc_int(map, "max_in_flight", f->kind == FLOW_EMAIL_EVENTS ? 4 : 32, 1,
 				    1000, r->p);
 	f->request_timeout_ms =
-	    yaml_duration(map, "request_timeout", f->kind == FLOW_EMAIL_EVENTS ? 120000 : 30000,
+	    doc_duration(map, "request_timeout", f->kind == FLOW_EMAIL_EVENTS ? 120000 : 30000,
 			  1000, 240000, r->p);
 }
 
@@ -508,7 +508,7 @@ struct config *config_load(const char *const *paths, size_t count, env_lookup en
 	static const char *const topic_keys[] = {"partitions", "replication", NULL};
 	struct config *c = xcalloc(1, sizeof *c);
 	struct reader r = {c, problems, env};
-	struct yaml_node top[5] = {{0}};
+	struct node top[5] = {{0}};
 	size_t before = problems->count;
 
 	if (!count || count > 2) {
@@ -516,54 +516,54 @@ struct config *config_load(const char *const *paths, size_t count, env_lookup en
 		count = 0;
 	}
 	for (size_t i = 0; i < count; i++) {
-		c->docs[i] = yaml_load(paths[i], problems);
+		c->docs[i] = doc_load(paths[i], problems);
 		if (!c->docs[i])
 			continue;
-		struct yaml_node root = yaml_root(c->docs[i]);
-		yaml_only(root, problems, "the configuration", keys);
+		struct node root = doc_root(c->docs[i]);
+		doc_only(root, problems, "the configuration", keys);
 		for (size_t k = 0; keys[k]; k++)
-			if (yaml_there(yaml_get(root, keys[k])))
-				top[k] = yaml_get(root, keys[k]);
+			if (doc_there(doc_get(root, keys[k])))
+				top[k] = doc_get(root, keys[k]);
 	}
 	if (problems->count > before) {
 		config_free(c);
 		return NULL;
 	}
 	c->path = own(c, paths[0], strlen(paths[0]));
-	c->name = yaml_text(top[0]) ? yaml_text(top[0]) : "tideway";
+	c->name = doc_text(top[0]) ? doc_text(top[0]) : "tideway";
 	if (!*c->name || c->name[strspn(c->name, "abcdefghijklmnopqrstuvwxyz0123456789-_")] ||
 	    strlen(c->name) > 60)
-		problem(problems, yaml_place(top[0]),
+		problem(problems, doc_place(top[0]),
 			"\"name\" is made of a-z, 0-9, - and _, at most 60 of them");
 	read_connections(&r, top[1]);
-	yaml_only(top[2], problems, "topics", topic_keys);
-	c->partitions = yaml_int(top[2], "partitions", 4, 1, 1000, problems);
-	c->replication = yaml_int(top[2], "replication", 1, 1, 10, problems);
+	doc_only(top[2], problems, "topics", topic_keys);
+	c->partitions = doc_int(top[2], "partitions", 4, 1, 1000, problems);
+	c->replication = doc_int(top[2], "replication", 1, 1, 10, problems);
 	/* The folder of saved metadata is named relative to the file that names it. */
-	const char *dir = yaml_text(top[3]) ? yaml_text(top[3]) : "metadata";
+	const char *dir = doc_text(top[3]) ? doc_text(top[3]) : "metadata";
 	if (*dir != '/') {
-		const char *beside = yaml_there(top[3]) ? yaml_place(top[3]).file : paths[0];
+		const char *beside = doc_there(top[3]) ? doc_place(top[3]).file : paths[0];
 		_cleanup_(freep) char *copy = xstrdup(beside);
 		_cleanup_(freep) char *full = xasprintf("%s/%s", dirname(copy), dir);
 		dir = own(c, full, strlen(full));
 	}
 	c->metadata_dir = dir;
-	if (yaml_kind(top[4]) != YAML_MAP || !yaml_count(top[4])) {
-		problem(problems, yaml_place(top[4]), "\"flows\" needs at least one flow");
+	if (doc_kind(top[4]) != DOC_MAP || !doc_count(top[4])) {
+		problem(problems, doc_place(top[4]), "\"flows\" needs at least one flow");
 	} else {
-		for (size_t i = 0; i < yaml_count(top[4]); i++) { /* names twice? */
-			const char *a = yaml_text(yaml_key(top[4], i));
+		for (size_t i = 0; i < doc_count(top[4]); i++) { /* names twice? */
+			const char *a = doc_text(doc_key(top[4], i));
 			for (size_t j = 0; a && j < i; j++) {
-				const char *b = yaml_text(yaml_key(top[4], j));
+				const char *b = doc_text(doc_key(top[4], j));
 				if (b && !strcmp(a, b))
-					problem(problems, yaml_place(yaml_key(top[4], i)),
+					problem(problems, doc_place(doc_key(top[4], i)),
 						"\"%s\" is given twice", a);
 			}
 		}
-		c->flow_count = yaml_count(top[4]);
+		c->flow_count = doc_count(top[4]);
 		c->flows = xcalloc(c->flow_count, sizeof *c->flows);
 		for (size_t i = 0; i < c->flow_count; i++)
-			read_flow(&r, yaml_key(top[4], i), yaml_value(top[4], i), &c->flows[i]);
+			read_flow(&r, doc_key(top[4], i), doc_value(top[4], i), &c->flows[i]);
 	}
 	check_connections_used(&r);
 	if (problems->count > before) {
@@ -584,8 +584,8 @@ void config_free(struct config *c)
 	}
 	free(c->flows);
 	free(c->kafka);
-	yaml_free(c->docs[0]);
-	yaml_free(c->docs[1]);
+	doc_free(c->docs[0]);
+	doc_free(c->docs[1]);
 	for (struct owned *o = c->owned, *next; o; o = next) {
 		next = o->next;
 		free(o);

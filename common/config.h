@@ -12,7 +12,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "yaml.h"
+#include "document.h"
 
 /* OAuth 2.0 client credentials (both products). */
 struct credentials {
@@ -127,7 +127,7 @@ struct config {
 	int64_t partitions, replication;
 	struct flow *flows;
 	size_t flow_count;
-	struct yaml *docs[2];
+	struct document *docs[2];
 	struct owned *owned; /* strings made while reading */
 };
 

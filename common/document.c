@@ -1,5 +1,5 @@
-/* yaml.c - see yaml.h. */
-#include "yaml.h"
+/* document.c - see document.h. */
+#include "document.h"
 
 #include <errno.h>
 #include <stdarg.h>
@@ -11,7 +11,7 @@
 
 #include "arena.h"
 
-struct yaml {
+struct document {
 	char *file;
 	yaml_document_t document;
 };
@@ -57,17 +57,17 @@ void problems_free(struct problems *p)
 	*p = (struct problems){0};
 }
 
-static yaml_node_t *raw(struct yaml_node n)
+static yaml_node_t *raw(struct node n)
 {
-	return yaml_there(n) ? yaml_document_get_node(&n.doc->document, n.index) : NULL;
+	return doc_there(n) ? yaml_document_get_node(&n.doc->document, n.index) : NULL;
 }
 
 /* Depth and the number of visits are bounded: aliases could make a graph of it. */
-static bool walk(struct yaml *doc, int index, int depth, int *budget)
+static bool walk(struct document *doc, int index, int depth, int *budget)
 {
 	yaml_node_t *node = yaml_document_get_node(&doc->document, index);
 
-	if (!node || depth > YAML_DEPTH_MAX || --*budget < 0)
+	if (!node || depth > DOC_DEPTH_MAX || --*budget < 0)
 		return false;
 	if (node->type == YAML_SEQUENCE_NODE) {
 		for (yaml_node_item_t *i = node->data.sequence.items.start;
@@ -84,10 +84,10 @@ static bool walk(struct yaml *doc, int index, int depth, int *budget)
 	return true;
 }
 
-struct yaml *yaml_load_text(const char *name, const char *text, size_t len,
+struct document *doc_load_text(const char *name, const char *text, size_t len,
 			    struct problems *problems)
 {
-	struct yaml *doc = xcalloc(1, sizeof *doc);
+	struct document *doc = xcalloc(1, sizeof *doc);
 	yaml_parser_t parser;
 	struct place whole = {name, 0, 0};
 
@@ -112,36 +112,36 @@ struct yaml *yaml_load_text(const char *name, const char *text, size_t len,
 		problem(problems, whole, "the file is empty");
 	else if (!walk(doc, 1, 0, &budget))
 		problem(problems, whole, "nested deeper than %d, or uses aliases (*name)",
-			YAML_DEPTH_MAX);
+			DOC_DEPTH_MAX);
 	else
 		return doc;
-	yaml_free(doc);
+	doc_free(doc);
 	return NULL;
 }
 
-struct yaml *yaml_load(const char *path, struct problems *problems)
+struct document *doc_load(const char *path, struct problems *problems)
 {
 	struct place whole = {path, 0, 0};
 	FILE *f = fopen(path, "re");
-	struct yaml *doc = NULL;
+	struct document *doc = NULL;
 
 	if (!f) {
 		problem(problems, whole, "cannot be read: %s", strerror(errno));
 		return NULL;
 	}
-	_cleanup_(freep) char *text = xmalloc(YAML_FILE_MAX + 1);
-	size_t len = fread(text, 1, YAML_FILE_MAX + 1, f);
+	_cleanup_(freep) char *text = xmalloc(DOC_FILE_MAX + 1);
+	size_t len = fread(text, 1, DOC_FILE_MAX + 1, f);
 	if (ferror(f))
 		problem(problems, whole, "cannot be read: %s", strerror(errno));
-	else if (len > YAML_FILE_MAX)
-		problem(problems, whole, "is larger than %d bytes", YAML_FILE_MAX);
+	else if (len > DOC_FILE_MAX)
+		problem(problems, whole, "is larger than %d bytes", DOC_FILE_MAX);
 	else
-		doc = yaml_load_text(path, text, len, problems);
+		doc = doc_load_text(path, text, len, problems);
 	fclose(f);
 	return doc;
 }
 
-void yaml_free(struct yaml *doc)
+void doc_free(struct document *doc)
 {
 	if (!doc)
 		return;
@@ -150,22 +150,22 @@ void yaml_free(struct yaml *doc)
 	free(doc);
 }
 
-struct yaml_node yaml_root(struct yaml *doc)
+struct node doc_root(struct document *doc)
 {
-	return (struct yaml_node){doc, doc ? 1 : 0};
+	return (struct node){doc, doc ? 1 : 0};
 }
 
-enum yaml_kind yaml_kind(struct yaml_node n)
+enum doc_kind doc_kind(struct node n)
 {
 	yaml_node_t *node = raw(n);
 	if (!node)
-		return YAML_NONE;
-	return node->type == YAML_SCALAR_NODE	  ? YAML_SCALAR
-	       : node->type == YAML_SEQUENCE_NODE ? YAML_LIST
-						  : YAML_MAP;
+		return DOC_NONE;
+	return node->type == YAML_SCALAR_NODE	  ? DOC_SCALAR
+	       : node->type == YAML_SEQUENCE_NODE ? DOC_LIST
+						  : DOC_MAP;
 }
 
-struct place yaml_place(struct yaml_node n)
+struct place doc_place(struct node n)
 {
 	yaml_node_t *node = raw(n);
 	if (!node)
@@ -174,7 +174,7 @@ struct place yaml_place(struct yaml_node n)
 			      (int)node->start_mark.column + 1};
 }
 
-const char *yaml_text(struct yaml_node n)
+const char *doc_text(struct node n)
 {
 	yaml_node_t *node = raw(n);
 	if (!node || node->type != YAML_SCALAR_NODE)
@@ -184,7 +184,7 @@ const char *yaml_text(struct yaml_node n)
 	return strlen(s) == node->data.scalar.length ? s : NULL;
 }
 
-bool yaml_is_null(struct yaml_node n)
+bool doc_is_null(struct node n)
 {
 	yaml_node_t *node = raw(n);
 	if (!node || node->type != YAML_SCALAR_NODE ||
@@ -194,7 +194,7 @@ bool yaml_is_null(struct yaml_node n)
 	return !*s || !strcmp(s, "~") || !strcmp(s, "null");
 }
 
-size_t yaml_count(struct yaml_node n)
+size_t doc_count(struct node n)
 {
 	yaml_node_t *node = raw(n);
 	if (!node || node->type == YAML_SCALAR_NODE)
@@ -204,89 +204,89 @@ size_t yaml_count(struct yaml_node n)
 	return (size_t)(node->data.mapping.pairs.top - node->data.mapping.pairs.start);
 }
 
-struct yaml_node yaml_item(struct yaml_node n, size_t i)
+struct node doc_item(struct node n, size_t i)
 {
 	yaml_node_t *node = raw(n);
-	if (!node || node->type != YAML_SEQUENCE_NODE || i >= yaml_count(n))
-		return (struct yaml_node){0};
-	return (struct yaml_node){n.doc, node->data.sequence.items.start[i]};
+	if (!node || node->type != YAML_SEQUENCE_NODE || i >= doc_count(n))
+		return (struct node){0};
+	return (struct node){n.doc, node->data.sequence.items.start[i]};
 }
 
-struct yaml_node yaml_key(struct yaml_node n, size_t i)
+struct node doc_key(struct node n, size_t i)
 {
 	yaml_node_t *node = raw(n);
-	if (!node || node->type != YAML_MAPPING_NODE || i >= yaml_count(n))
-		return (struct yaml_node){0};
-	return (struct yaml_node){n.doc, node->data.mapping.pairs.start[i].key};
+	if (!node || node->type != YAML_MAPPING_NODE || i >= doc_count(n))
+		return (struct node){0};
+	return (struct node){n.doc, node->data.mapping.pairs.start[i].key};
 }
 
-struct yaml_node yaml_value(struct yaml_node n, size_t i)
+struct node doc_value(struct node n, size_t i)
 {
 	yaml_node_t *node = raw(n);
-	if (!node || node->type != YAML_MAPPING_NODE || i >= yaml_count(n))
-		return (struct yaml_node){0};
-	return (struct yaml_node){n.doc, node->data.mapping.pairs.start[i].value};
+	if (!node || node->type != YAML_MAPPING_NODE || i >= doc_count(n))
+		return (struct node){0};
+	return (struct node){n.doc, node->data.mapping.pairs.start[i].value};
 }
 
-struct yaml_node yaml_get(struct yaml_node map, const char *key)
+struct node doc_get(struct node map, const char *key)
 {
-	for (size_t i = 0; i < yaml_count(map); i++) {
-		const char *k = yaml_text(yaml_key(map, i));
+	for (size_t i = 0; i < doc_count(map); i++) {
+		const char *k = doc_text(doc_key(map, i));
 		if (k && !strcmp(k, key))
-			return yaml_value(map, i);
+			return doc_value(map, i);
 	}
-	return (struct yaml_node){map.doc, 0};
+	return (struct node){map.doc, 0};
 }
 
-void yaml_only(struct yaml_node map, struct problems *p, const char *what,
+void doc_only(struct node map, struct problems *p, const char *what,
 	       const char *const *known)
 {
-	if (yaml_kind(map) != YAML_MAP) {
-		if (yaml_there(map))
-			problem(p, yaml_place(map), "%s must be a mapping (key: value)", what);
+	if (doc_kind(map) != DOC_MAP) {
+		if (doc_there(map))
+			problem(p, doc_place(map), "%s must be a mapping (key: value)", what);
 		return;
 	}
-	for (size_t i = 0; i < yaml_count(map); i++) {
-		const char *k = yaml_text(yaml_key(map, i));
+	for (size_t i = 0; i < doc_count(map); i++) {
+		const char *k = doc_text(doc_key(map, i));
 		bool found = false, twice = false;
 		for (const char *const *n = known; k && *n && !found; n++)
 			found = !strcmp(k, *n);
 		for (size_t j = 0; k && j < i && !twice; j++) {
-			const char *other = yaml_text(yaml_key(map, j));
+			const char *other = doc_text(doc_key(map, j));
 			twice = other && !strcmp(k, other);
 		}
 		if (twice)
-			problem(p, yaml_place(yaml_key(map, i)), "\"%s\" is given twice", k);
+			problem(p, doc_place(doc_key(map, i)), "\"%s\" is given twice", k);
 		if (found)
 			continue;
 		char list[400] = "";
 		for (const char *const *n = known; *n; n++)
 			snprintf(list + strlen(list), sizeof list - strlen(list), "%s%s",
 				 *list ? ", " : "", *n);
-		problem(p, yaml_place(yaml_key(map, i)), "unknown key \"%s\" in %s; known are: %s",
+		problem(p, doc_place(doc_key(map, i)), "unknown key \"%s\" in %s; known are: %s",
 			k ? k : "?", what, list);
 	}
 }
 
-const char *yaml_string(struct yaml_node map, const char *key, const char *fallback,
+const char *doc_string(struct node map, const char *key, const char *fallback,
 			struct problems *p)
 {
-	struct yaml_node n = yaml_get(map, key);
-	if (!yaml_there(n) || yaml_is_null(n))
+	struct node n = doc_get(map, key);
+	if (!doc_there(n) || doc_is_null(n))
 		return fallback;
-	if (!yaml_text(n))
-		problem(p, yaml_place(n), "\"%s\" must be a text", key);
-	return yaml_text(n) ? yaml_text(n) : fallback;
+	if (!doc_text(n))
+		problem(p, doc_place(n), "\"%s\" must be a text", key);
+	return doc_text(n) ? doc_text(n) : fallback;
 }
 
-const char *yaml_required(struct yaml_node map, const char *key, const char *what,
+const char *doc_required(struct node map, const char *key, const char *what,
 			  struct problems *p)
 {
-	const char *s = yaml_string(map, key, NULL, p);
-	if (!s && !yaml_text(yaml_get(map, key)) && !yaml_count(yaml_get(map, key)))
-		problem(p, yaml_place(map), "%s needs \"%s\"", what, key);
+	const char *s = doc_string(map, key, NULL, p);
+	if (!s && !doc_text(doc_get(map, key)) && !doc_count(doc_get(map, key)))
+		problem(p, doc_place(map), "%s needs \"%s\"", what, key);
 	else if (s && !*s)
-		problem(p, yaml_place(yaml_get(map, key)), "\"%s\" must not be empty", key);
+		problem(p, doc_place(doc_get(map, key)), "\"%s\" must not be empty", key);
 	return s ? s : "";
 }
 
@@ -302,53 +302,53 @@ static bool whole_number(const char *s, int64_t *out, const char **rest)
 	return true;
 }
 
-int64_t yaml_int(struct yaml_node map, const char *key, int64_t fallback, int64_t min, int64_t max,
+int64_t doc_int(struct node map, const char *key, int64_t fallback, int64_t min, int64_t max,
 		 struct problems *p)
 {
-	struct yaml_node n = yaml_get(map, key);
-	const char *s = yaml_text(n), *rest;
+	struct node n = doc_get(map, key);
+	const char *s = doc_text(n), *rest;
 	int64_t v;
-	if (!yaml_there(n))
+	if (!doc_there(n))
 		return fallback;
 	if (s && whole_number(s, &v, &rest) && !*rest && v >= min && v <= max)
 		return v;
-	problem(p, yaml_place(n), "\"%s\" must be a whole number from %lld to %lld", key,
+	problem(p, doc_place(n), "\"%s\" must be a whole number from %lld to %lld", key,
 		(long long)min, (long long)max);
 	return fallback;
 }
 
-int64_t yaml_duration(struct yaml_node map, const char *key, int64_t fallback_ms, int64_t min_ms,
+int64_t doc_duration(struct node map, const char *key, int64_t fallback_ms, int64_t min_ms,
 		      int64_t max_ms, struct problems *p)
 {
 	static const struct {
 		const char *unit;
 		int64_t ms;
 	} units[] = {{"ms", 1}, {"s", 1000}, {"m", 60000}, {"h", 3600000}, {"d", 86400000}};
-	struct yaml_node n = yaml_get(map, key);
-	const char *s = yaml_text(n), *rest;
+	struct node n = doc_get(map, key);
+	const char *s = doc_text(n), *rest;
 	int64_t v;
 
-	if (!yaml_there(n))
+	if (!doc_there(n))
 		return fallback_ms;
 	if (s && whole_number(s, &v, &rest) && v >= 0 && v < INT32_MAX)
 		for (size_t i = 0; i < sizeof units / sizeof *units; i++)
 			if (!strcmp(rest, units[i].unit) && v * units[i].ms >= min_ms &&
 			    v * units[i].ms <= max_ms)
 				return v * units[i].ms;
-	problem(p, yaml_place(n),
+	problem(p, doc_place(n),
 		"\"%s\" must be a duration like 500ms, 30s, 5m, 2h or 30d, from %lldms to %lldms",
 		key, (long long)min_ms, (long long)max_ms);
 	return fallback_ms;
 }
 
-int yaml_choice(struct yaml_node map, const char *key, int fallback, const char *const *names,
+int doc_choice(struct node map, const char *key, int fallback, const char *const *names,
 		struct problems *p)
 {
-	struct yaml_node n = yaml_get(map, key);
-	const char *s = yaml_text(n);
+	struct node n = doc_get(map, key);
+	const char *s = doc_text(n);
 	char list[200] = "";
 
-	if (!yaml_there(n))
+	if (!doc_there(n))
 		return fallback;
 	for (int i = 0; names[i]; i++) {
 		if (s && !strcmp(s, names[i]))
@@ -356,6 +356,6 @@ int yaml_choice(struct yaml_node map, const char *key, int fallback, const char 
 		snprintf(list + strlen(list), sizeof list - strlen(list), "%s%s", i ? ", " : "",
 			 names[i]);
 	}
-	problem(p, yaml_place(n), "\"%s\" must be one of: %s", key, list);
+	problem(p, doc_place(n), "\"%s\" must be one of: %s", key, list);
 	return fallback;
 }
