@@ -516,14 +516,19 @@ struct config *config_load(const char *const *paths, size_t count, env_lookup en
 		count = 0;
 	}
 	for (size_t i = 0; i < count; i++) {
-		c->docs[i] = doc_load(paths[i], problems);
-		if (!c->docs[i])
-			continue;
-		struct node root = doc_root(c->docs[i]);
+		struct document *doc = doc_load(paths[i], problems);
+		if (!i || !c->doc) {
+			c->doc = doc;
+		} else if (doc) {
+			doc_overlay(c->doc, doc, problems);
+			doc_free(doc);
+		}
+	}
+	if (c->doc) {
+		struct node root = doc_root(c->doc);
 		doc_only(root, problems, "the configuration", keys);
 		for (size_t k = 0; keys[k]; k++)
-			if (doc_there(doc_get(root, keys[k])))
-				top[k] = doc_get(root, keys[k]);
+			top[k] = doc_get(root, keys[k]);
 	}
 	if (problems->count > before) {
 		config_free(c);
@@ -584,8 +589,7 @@ void config_free(struct config *c)
 	}
 	free(c->flows);
 	free(c->kafka);
-	doc_free(c->docs[0]);
-	doc_free(c->docs[1]);
+	doc_free(c->doc);
 	for (struct owned *o = c->owned, *next; o; o = next) {
 		next = o->next;
 		free(o);

@@ -127,7 +127,7 @@ struct config {
 	int64_t partitions, replication;
 	struct flow *flows;
 	size_t flow_count;
-	struct document *docs[2];
+	struct document *doc;
 	struct owned *owned; /* strings made while reading */
 };
 

@@ -12,7 +12,8 @@
 #include "arena.h"
 
 struct document {
-	char *file;
+	char *file, *over; /* over: the file laid over this one */
+	int own;	   /* nodes behind this one are of the file laid over it */
 	yaml_document_t document;
 };
 
@@ -105,6 +106,7 @@ struct document *doc_load_text(const char *name, const char *text, size_t len,
 	}
 	yaml_parser_delete(&parser);
 	doc->file = xstrdup(name);
+	doc->own = (int)(doc->document.nodes.top - doc->document.nodes.start);
 	yaml_node_t *root = yaml_document_get_root_node(&doc->document);
 	/* Every node of a tree is met once; an alias makes more visits than nodes. */
 	int budget = (int)(doc->document.nodes.top - doc->document.nodes.start);
@@ -147,8 +149,99 @@ void doc_free(struct document *doc)
 		return;
 	yaml_document_delete(&doc->document);
 	free(doc->file);
+	free(doc->over);
 	free(doc);
 }
+
+/* ---- a second file over the first ------------------------------------------------------------- */
+
+static int no_memory_if_zero(int index)
+{
+	if (!index)
+		exit(EXIT_TEMPORARY);
+	return index;
+}
+
+static yaml_node_t *at(struct document *doc, int index)
+{
+	return yaml_document_get_node(&doc->document, index);
+}
+
+/* A copy of a node, with its marks; returns its index. Adding may move all nodes. */
+static int copy(struct document *to, struct document *from, int index)
+{
+	yaml_document_t *d = &to->document;
+	yaml_node_t *n = at(from, index);
+	int made;
+
+	if (n->type == YAML_SCALAR_NODE) {
+		made = yaml_document_add_scalar(d, NULL, n->data.scalar.value,
+						(int)n->data.scalar.length, n->data.scalar.style);
+	} else if (n->type == YAML_SEQUENCE_NODE) {
+		made = yaml_document_add_sequence(d, NULL, n->data.sequence.style);
+		for (yaml_node_item_t *i = n->data.sequence.items.start;
+		     made && i < n->data.sequence.items.top; i++)
+			no_memory_if_zero(
+			    yaml_document_append_sequence_item(d, made, copy(to, from, *i)));
+	} else {
+		made = yaml_document_add_mapping(d, NULL, n->data.mapping.style);
+		for (yaml_node_pair_t *i = n->data.mapping.pairs.start;
+		     made && i < n->data.mapping.pairs.top; i++) {
+			int key = copy(to, from, i->key), value = copy(to, from, i->value);
+			no_memory_if_zero(yaml_document_append_mapping_pair(d, made, key, value));
+		}
+	}
+	at(to, no_memory_if_zero(made))->start_mark = n->start_mark;
+	return made;
+}
+
+static void merge(struct document *to, int map, struct node over, struct problems *problems)
+{
+	for (size_t i = 0; i < doc_count(over); i++) {
+		struct node key = doc_key(over, i), value = doc_value(over, i);
+		const char *name = doc_text(key);
+		struct node here = {to, map};
+		size_t k = 0;
+
+		for (size_t j = 0; name && j < i; j++) {
+			const char *other = doc_text(doc_key(over, j));
+			if (other && !strcmp(name, other))
+				problem(problems, doc_place(key), "\"%s\" is given twice", name);
+		}
+		for (; k < doc_count(here); k++) {
+			const char *other = doc_text(doc_key(here, k));
+			if (name && other && !strcmp(name, other))
+				break;
+		}
+		if (k < doc_count(here) && doc_kind(value) == DOC_MAP &&
+		    doc_kind(doc_value(here, k)) == DOC_MAP) {
+			merge(to, doc_value(here, k).index, value, problems);
+		} else {
+			int new_key = copy(to, over.doc, key.index);
+			int new_value = copy(to, over.doc, value.index);
+			if (k < doc_count(here)) {
+				yaml_node_pair_t *pair = &at(to, map)->data.mapping.pairs.start[k];
+				*pair = (yaml_node_pair_t){new_key, new_value};
+			} else {
+				no_memory_if_zero(yaml_document_append_mapping_pair(
+				    &to->document, map, new_key, new_value));
+			}
+		}
+	}
+}
+
+void doc_overlay(struct document *doc, struct document *over, struct problems *problems)
+{
+	free(doc->over);
+	doc->over = xstrdup(over->file);
+	if (doc_kind(doc_root(doc)) == DOC_MAP && doc_kind(doc_root(over)) == DOC_MAP)
+		merge(doc, 1, doc_root(over), problems);
+	else
+		problem(problems, (struct place){over->file, 0, 0},
+			"both files must be mappings (key: value)");
+}
+
+/* ---- nodes ------------------------------------------------------------------------------------ */
 
 struct node doc_root(struct document *doc)
 {
@@ -170,7 +263,8 @@ struct place doc_place(struct node n)
 	yaml_node_t *node = raw(n);
 	if (!node)
 		return (struct place){n.doc ? n.doc->file : NULL, 0, 0};
-	return (struct place){n.doc->file, (int)node->start_mark.line + 1,
+	return (struct place){n.index > n.doc->own ? n.doc->over : n.doc->file,
+			      (int)node->start_mark.line + 1,
 			      (int)node->start_mark.column + 1};
 }
 

@@ -53,6 +53,9 @@ struct document *doc_load(const char *path, struct problems *problems);
 struct document *doc_load_text(const char *name, const char *text, size_t len,
 			    struct problems *problems);
 void doc_free(struct document *doc);
+/* Lays a second document over the first, once: mappings are merged key by key, anything else
+ * replaces what stands there. Places keep naming the file they are from. over can be freed. */
+void doc_overlay(struct document *doc, struct document *over, struct problems *problems);
 struct node doc_root(struct document *doc);
 
 static inline bool doc_there(struct node n)

@@ -19,22 +19,29 @@ static bool set(rd_kafka_conf_t *conf, const char *name, const char *value, stru
 	return false;
 }
 
-/* Defaults that a user may override, then what the user wrote, then what is ours. */
-static rd_kafka_conf_t *conf_new(const struct config *c, const char *client,
+/* Defaults that a user may override, then what the user wrote, then what is ours.  A setting for
+ * the other kind of client is accepted by librdkafka, with a warning. */
+static rd_kafka_conf_t *conf_new(const struct config *c, rd_kafka_type_t type, const char *client,
 				 const char *const (*ours)[2], const struct kafka_callbacks *cb,
 				 struct error *err)
 {
-	static const char *const defaults[][2] = {
-	    {"session.timeout.ms", "6000"},	{"heartbeat.interval.ms", "2000"},
-	    {"queued.max.messages.kbytes", "32768"}, {"linger.ms", "5"},
-	    {"socket.keepalive.enable", "true"}, {"fetch.wait.max.ms", "100"},
-	    {"reconnect.backoff.max.ms", "2000"}, {NULL, NULL}};
+	static const struct {
+		const char *name, *value;
+		bool consumer, producer;
+	} defaults[] = {{"session.timeout.ms", "6000", true, false},
+			{"heartbeat.interval.ms", "2000", true, false},
+			{"queued.max.messages.kbytes", "32768", true, false},
+			{"fetch.wait.max.ms", "100", true, false},
+			{"linger.ms", "5", false, true},
+			{"socket.keepalive.enable", "true", true, true},
+			{"reconnect.backoff.max.ms", "2000", true, true}};
 	rd_kafka_conf_t *conf = rd_kafka_conf_new();
 	struct place nowhere = {0};
 	bool good = true;
 
-	for (size_t i = 0; defaults[i][0] && good; i++)
-		good = set(conf, defaults[i][0], defaults[i][1], nowhere, err);
+	for (size_t i = 0; i < sizeof defaults / sizeof *defaults && good; i++)
+		if (type == RD_KAFKA_CONSUMER ? defaults[i].consumer : defaults[i].producer)
+			good = set(conf, defaults[i].name, defaults[i].value, nowhere, err);
 	for (size_t i = 0; i < c->kafka_count && good; i++)
 		good = set(conf, c->kafka[i].name, c->kafka[i].value, c->kafka[i].at, err);
 	for (size_t i = 0; ours[i][0] && good; i++)
@@ -92,7 +99,7 @@ rd_kafka_t *kafka_consumer(const struct config *c, const char *group, const char
 				 {"partition.assignment.strategy", "cooperative-sticky"},
 				 {NULL, NULL}};
 	return make(RD_KAFKA_CONSUMER,
-		    conf_new(c, group, (const char *const(*)[2])ours, cb, err), err);
+		    conf_new(c, RD_KAFKA_CONSUMER, group, (const char *const(*)[2])ours, cb, err), err);
 }
 
 rd_kafka_t *kafka_reader(const struct config *c, const char *client, struct error *err)
@@ -105,7 +112,7 @@ rd_kafka_t *kafka_reader(const struct config *c, const char *client, struct erro
 				 {"enable.partition.eof", "true"},
 				 {NULL, NULL}};
 	return make(RD_KAFKA_CONSUMER,
-		    conf_new(c, client, (const char *const(*)[2])ours, NULL, err), err);
+		    conf_new(c, RD_KAFKA_CONSUMER, client, (const char *const(*)[2])ours, NULL, err), err);
 }
 
 rd_kafka_t *kafka_producer(const struct config *c, const char *client, const char *transactional_id,
@@ -122,7 +129,7 @@ rd_kafka_t *kafka_producer(const struct config *c, const char *client, const cha
 				 {"message.timeout.ms", transactional_id ? timeout : NULL},
 				 {NULL, NULL}};
 	return make(RD_KAFKA_PRODUCER,
-		    conf_new(c, client, (const char *const(*)[2])ours, cb, err), err);
+		    conf_new(c, RD_KAFKA_PRODUCER, client, (const char *const(*)[2])ours, cb, err), err);
 }
 
 enum result kafka_wait_ready(rd_kafka_t *rk, const struct config *c, int timeout_ms,

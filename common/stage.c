@@ -92,7 +92,7 @@ int stage_main(int argc, char **argv, const struct stage_program *p)
 	enum log_level level;
 	struct error err = {0};
 	struct option_spec specs[] = {
-	    {.name = "config", .arg = "FILE", .help = "the configuration; twice: later keys win",
+	    {.name = "config", .arg = "FILE", .help = "the configuration; a second one overrides",
 	     .list = &paths},
 	    {.name = "flow", .arg = "NAME", .help = "the flow to work for; no default",
 	     .text = &flow},

@@ -1,0 +1,61 @@
+/* api.h - what the parts of the Web API share: errors, the growing answer, the product's state. */
+#ifndef SANDBOX_DATAVERSE_API_H
+#define SANDBOX_DATAVERSE_API_H
+
+#include "store.h"
+
+struct dataverse {
+	struct store store;
+	struct server *server;
+	const char *tables_dir;
+	char organization[37], user[37], business_unit[37];
+	long token_lifetime;
+	int64_t token_epoch; /* tokens issued before a revocation are no good */
+	long tokens;
+};
+
+/* Codes of "data service errors". */
+#define E_NOT_FOUND "0x80040217"
+#define E_QUERY "0x80060888"
+#define E_PAYLOAD "0x80048d19"
+#define E_VALIDATION "0x80044331"
+#define E_EXPIRED_VERSION_STAMP "0x80044352"
+#define E_CONCURRENCY "0x80060882"
+#define E_DUPLICATE "0x80040237"
+#define E_UNIMPLEMENTED "0x80040225"
+
+void api_error(struct reply *rep, int status, const char *code, const char *fmt, ...)
+	__attribute__((format(printf, 4, 5)));
+/* 501, naming what is not implemented. */
+void api_not_implemented(struct reply *rep, const char *what);
+/* Sets OData-Version and the content type. */
+void api_headers(struct reply *rep);
+/* {scheme}://{host}/api/data/v9.2 */
+void api_root(const struct request *req, char *out, size_t size);
+/* Does a Prefer header ask for this preference?  value (may be NULL) gets what follows "=". */
+bool api_prefers(const struct request *req, const char *name, char *value, size_t size);
+
+/* Each answers one kind of request; rest is the undecoded path behind /api/data/v9.2/. */
+void api_read_collection(struct dataverse *d, struct table *t, const struct request *req,
+			 struct reply *rep);
+void api_read_row(struct dataverse *d, struct table *t, const char *id, const struct request *req,
+		  struct reply *rep);
+void api_read_count(struct dataverse *d, struct table *t, const struct request *req,
+		    struct reply *rep);
+void api_create(struct dataverse *d, struct table *t, const struct request *req, struct reply *rep);
+void api_patch(struct dataverse *d, struct table *t, const char *id, const struct request *req,
+	       struct reply *rep);
+void api_delete(struct dataverse *d, struct table *t, const char *id, const struct request *req,
+		struct reply *rep);
+/* CreateMultiple and UpsertMultiple: one transaction. */
+void api_multiple(struct dataverse *d, struct table *t, bool upsert, const struct request *req,
+		  struct reply *rep);
+void api_definitions(struct dataverse *d, const char *rest, const struct request *req,
+		     struct reply *rep);
+
+/* Makes n contacts and what belongs to them. */
+void sample_make(struct dataverse *d, long contacts, uint64_t seed);
+
+bool is_guid(const char *s);
+
+#endif

@@ -1,0 +1,492 @@
+/* store.c - see store.h. */
+#include "store.h"
+
+#include <dirent.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+static const struct {
+	const char *name;
+	enum type type;
+} types[] = {{"String", T_STRING},     {"Memo", T_MEMO},       {"Uniqueidentifier", T_GUID},
+	     {"Boolean", T_BOOLEAN},   {"Integer", T_INTEGER}, {"BigInt", T_BIGINT},
+	     {"Double", T_DOUBLE},     {"Decimal", T_DECIMAL}, {"Money", T_MONEY},
+	     {"DateTime", T_DATETIME}, {"Picklist", T_CHOICE}, {"State", T_STATE},
+	     {"Status", T_STATUS},     {"Lookup", T_LOOKUP},   {"Customer", T_LOOKUP},
+	     {"Owner", T_LOOKUP}};
+
+static const char *text(const cJSON *o, const char *name)
+{
+	return cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(o, name));
+}
+
+static double number(const cJSON *o, const char *name, double fallback)
+{
+	const cJSON *n = cJSON_GetObjectItemCaseSensitive(o, name);
+	return cJSON_IsNumber(n) ? n->valuedouble : fallback;
+}
+
+static bool truth(const cJSON *o, const char *name)
+{
+	return cJSON_IsTrue(cJSON_GetObjectItemCaseSensitive(o, name));
+}
+
+sqlite3_stmt *store_prepare(struct store *s, const char *sql)
+{
+	sqlite3_stmt *st = NULL;
+	if (sqlite3_prepare_v2(s->db, sql, -1, &st, NULL) != SQLITE_OK) {
+		fprintf(stderr, "sandbox-dataverse: %s: %s\n", sqlite3_errmsg(s->db), sql);
+		abort();
+	}
+	return st;
+}
+
+void store_exec(struct store *s, const char *sql)
+{
+	char *why = NULL;
+	if (sqlite3_exec(s->db, sql, NULL, NULL, &why) != SQLITE_OK) {
+		fprintf(stderr, "sandbox-dataverse: %s: %s\n", why, sql);
+		abort();
+	}
+}
+
+static bool read_column(struct column *c, const cJSON *json, char *why, size_t size)
+{
+	const char *type = text(json, "type"), *behavior = text(json, "behavior");
+	size_t i = 0;
+
+	while (type && i < sizeof types / sizeof *types && strcmp(type, types[i].name))
+		i++;
+	if (!type || i == sizeof types / sizeof *types) {
+		snprintf(why, size, "column %s has the type %s", json->string, type ? type : "?");
+		return false;
+	}
+	*c = (struct column){.name = json->string,
+			     .type_name = type,
+			     .type = types[i].type,
+			     .max_length = (int)number(json, "maxLength", 0),
+			     .precision = (int)number(json, "precision", 4),
+			     .read_only = truth(json, "readOnly"),
+			     .json = json,
+			     .options = cJSON_GetObjectItemCaseSensitive(json, "options"),
+			     .targets = cJSON_GetObjectItemCaseSensitive(json, "targets"),
+			     .system = text(json, "system"),
+			     .on_delete = text(json, "onDelete"),
+			     .sample = text(json, "sample")};
+	if (behavior && !strcmp(behavior, "DateOnly"))
+		c->type = T_DATE;
+	snprintf(c->property, sizeof c->property, c->type == T_LOOKUP ? "_%s_value" : "%s", c->name);
+	return true;
+}
+
+static bool read_table(struct store *s, const char *path, char *why, size_t size)
+{
+	FILE *f = fopen(path, "re");
+	char *data = calloc(1, 1 << 20);
+	const cJSON *c;
+
+	if (!f || !fread(data, 1, (1 << 20) - 1, f)) {
+		snprintf(why, size, "%s cannot be read", path);
+		return false;
+	}
+	fclose(f);
+	cJSON *json = cJSON_Parse(data);
+	const cJSON *columns = cJSON_GetObjectItemCaseSensitive(json, "columns");
+	free(data);
+	if (!cJSON_IsObject(columns) || !text(json, "name") || !text(json, "entitySet") ||
+	    !text(json, "primaryId") || !text(json, "primaryName")) {
+		snprintf(why, size, "%s describes no table", path);
+		return false;
+	}
+	s->tables = realloc(s->tables, (size_t)(s->count + 1) * sizeof *s->tables);
+	struct table *t = &s->tables[s->count++];
+	*t = (struct table){.name = text(json, "name"),
+			    .schema_name = text(json, "schemaName"),
+			    .set = text(json, "entitySet"),
+			    .id = text(json, "primaryId"),
+			    .primary_name = text(json, "primaryName"),
+			    .tracking = truth(json, "changeTracking"),
+			    .samples_per_contact = number(json, "samplesPerContact", 0),
+			    .json = json};
+	t->columns = calloc((size_t)cJSON_GetArraySize(columns), sizeof *t->columns);
+	cJSON_ArrayForEach(c, columns) if (!read_column(&t->columns[t->count++], c, why, size)) return
+	    false;
+	return true;
+}
+
+static void create(struct store *s, const struct table *t)
+{
+	char sql[16384];
+	int n = snprintf(sql, sizeof sql,
+			 "CREATE TABLE IF NOT EXISTS \"%s\" (\"%s\" TEXT PRIMARY KEY, _version "
+			 "INTEGER",
+			 t->name, t->id);
+	for (int i = 0; i < t->count; i++) {
+		const struct column *c = &t->columns[i];
+		if (!strcmp(c->name, t->id))
+			continue;
+		n += snprintf(sql + n, sizeof sql - (size_t)n, ", \"%s\" TEXT", c->name);
+		if (c->type == T_LOOKUP)
+			n += snprintf(sql + n, sizeof sql - (size_t)n, ", \"%s__table\" TEXT", c->name);
+	}
+	snprintf(sql + n, sizeof sql - (size_t)n, ") WITHOUT ROWID");
+	store_exec(s, sql);
+	snprintf(sql, sizeof sql, "CREATE INDEX IF NOT EXISTS \"%s_v\" ON \"%s\"(_version)", t->name,
+		 t->name);
+	store_exec(s, sql);
+	for (int i = 0; i < t->count; i++)
+		if (t->columns[i].type == T_LOOKUP && t->columns[i].on_delete) {
+			snprintf(sql, sizeof sql,
+				 "CREATE INDEX IF NOT EXISTS \"%s_%s\" ON \"%s\"(\"%s\")", t->name,
+				 t->columns[i].name, t->name, t->columns[i].name);
+			store_exec(s, sql);
+		}
+}
+
+static int64_t scalar(struct store *s, const char *sql)
+{
+	sqlite3_stmt *st = store_prepare(s, sql);
+	int64_t n = sqlite3_step(st) == SQLITE_ROW ? sqlite3_column_int64(st, 0) : 0;
+	sqlite3_finalize(st);
+	return n;
+}
+
+bool store_open(struct store *s, const char *dir, const char *data, char *why, size_t size)
+{
+	DIR *d = opendir(dir);
+	struct dirent *e;
+
+	if (!d) {
+		snprintf(why, size, "the folder of tables %s cannot be read; see --tables", dir);
+		return false;
+	}
+	while ((e = readdir(d))) {
+		char path[4096];
+		size_t n = strlen(e->d_name);
+		if (n < 6 || strcmp(e->d_name + n - 5, ".json"))
+			continue;
+		snprintf(path, sizeof path, "%s/%s", dir, e->d_name);
+		if (!read_table(s, path, why, size))
+			return false;
+	}
+	closedir(d);
+	if (sqlite3_open(data ? data : ":memory:", &s->db) != SQLITE_OK) {
+		snprintf(why, size, "%s: %s", data ? data : ":memory:", sqlite3_errmsg(s->db));
+		return false;
+	}
+	store_exec(s, "PRAGMA journal_mode=WAL; PRAGMA synchronous=OFF;"
+		      "CREATE TABLE IF NOT EXISTS _deleted (tab TEXT, id TEXT, version INTEGER);"
+		      "CREATE INDEX IF NOT EXISTS _deleted_v ON _deleted(tab, version);"
+		      "CREATE TABLE IF NOT EXISTS _history (seq INTEGER PRIMARY KEY, key TEXT, tab TEXT,"
+		      " method TEXT, version INTEGER, body TEXT);"
+		      "CREATE INDEX IF NOT EXISTS _history_key ON _history(key)");
+	s->version = scalar(s, "SELECT max(version) FROM _history");
+	for (int i = 0; i < s->count; i++) {
+		char sql[200];
+		create(s, &s->tables[i]);
+		snprintf(sql, sizeof sql, "SELECT max(_version) FROM \"%s\"", s->tables[i].name);
+		int64_t v = scalar(s, sql);
+		if (v > s->version)
+			s->version = v;
+	}
+	if (s->version < 1000000)
+		s->version = 1000000;
+	return true;
+}
+
+void store_close(struct store *s)
+{
+	for (int i = 0; i < s->count; i++) {
+		free(s->tables[i].columns);
+		cJSON_Delete((cJSON *)s->tables[i].json);
+	}
+	free(s->tables);
+	sqlite3_close(s->db);
+}
+
+bool store_is_empty(struct store *s)
+{
+	for (int i = 0; i < s->count; i++)
+		if (store_count(s, &s->tables[i]))
+			return false;
+	return true;
+}
+
+long store_count(struct store *s, const struct table *t)
+{
+	char sql[200];
+	snprintf(sql, sizeof sql, "SELECT count(*) FROM \"%s\"", t->name);
+	return (long)scalar(s, sql);
+}
+
+struct table *store_table(struct store *s, const char *name)
+{
+	for (int i = 0; i < s->count; i++)
+		if (!strcmp(s->tables[i].name, name))
+			return &s->tables[i];
+	return NULL;
+}
+
+struct table *store_set(struct store *s, const char *set, size_t len)
+{
+	for (int i = 0; i < s->count; i++)
+		if (strlen(s->tables[i].set) == len && !strncmp(s->tables[i].set, set, len))
+			return &s->tables[i];
+	return NULL;
+}
+
+struct column *table_column(struct table *t, const char *name)
+{
+	for (int i = 0; i < t->count; i++)
+		if (!strcmp(t->columns[i].name, name))
+			return &t->columns[i];
+	return NULL;
+}
+
+struct column *table_property(struct table *t, const char *property, size_t len)
+{
+	for (int i = 0; i < t->count; i++)
+		if (strlen(t->columns[i].property) == len &&
+		    !strncmp(t->columns[i].property, property, len))
+			return &t->columns[i];
+	return NULL;
+}
+
+struct row row_new(const struct table *t)
+{
+	return (struct row){calloc((size_t)t->count, sizeof(char *)),
+			    calloc((size_t)t->count, sizeof(char *)),
+			    calloc((size_t)t->count, sizeof(bool))};
+}
+
+void row_free(const struct table *t, struct row *r)
+{
+	for (int i = 0; r->values && i < t->count; i++) {
+		free(r->values[i]);
+		free(r->targets[i]);
+	}
+	free(r->values);
+	free(r->targets);
+	free(r->given);
+	*r = (struct row){0};
+}
+
+bool store_exists(struct store *s, const struct table *t, const char *id)
+{
+	char sql[300];
+	snprintf(sql, sizeof sql, "SELECT 1 FROM \"%s\" WHERE \"%s\"=?", t->name, t->id);
+	sqlite3_stmt *st = store_prepare(s, sql);
+	sqlite3_bind_text(st, 1, id, -1, SQLITE_TRANSIENT);
+	bool found = sqlite3_step(st) == SQLITE_ROW;
+	sqlite3_finalize(st);
+	return found;
+}
+
+static void history(struct store *s, const struct table *t, const char *id, const char *method,
+		    cJSON *body)
+{
+	sqlite3_stmt *st = store_prepare(
+	    s, "INSERT INTO _history(key, tab, method, version, body) VALUES (?,?,?,?,?)");
+	char *json = cJSON_PrintUnformatted(body);
+	sqlite3_bind_text(st, 1, id, -1, SQLITE_TRANSIENT);
+	sqlite3_bind_text(st, 2, t->name, -1, SQLITE_TRANSIENT);
+	sqlite3_bind_text(st, 3, method, -1, SQLITE_TRANSIENT);
+	sqlite3_bind_int64(st, 4, s->version);
+	sqlite3_bind_text(st, 5, json, -1, SQLITE_TRANSIENT);
+	sqlite3_step(st);
+	sqlite3_finalize(st);
+	free(json);
+	cJSON_Delete(body);
+}
+
+void store_history(struct store *s, const char *key, cJSON *list)
+{
+	sqlite3_stmt *st = store_prepare(
+	    s, "SELECT seq, tab, method, version, body FROM _history WHERE key=? ORDER BY seq");
+	sqlite3_bind_text(st, 1, key, -1, SQLITE_TRANSIENT);
+	while (sqlite3_step(st) == SQLITE_ROW) {
+		cJSON *o = cJSON_CreateObject();
+		cJSON_AddNumberToObject(o, "seq", sqlite3_column_double(st, 0));
+		cJSON_AddStringToObject(o, "table", (const char *)sqlite3_column_text(st, 1));
+		cJSON_AddStringToObject(o, "method", (const char *)sqlite3_column_text(st, 2));
+		cJSON_AddNumberToObject(o, "version", sqlite3_column_double(st, 3));
+		cJSON_AddItemToObject(o, "body",
+				      cJSON_Parse((const char *)sqlite3_column_text(st, 4)));
+		cJSON_AddItemToArray(list, o);
+	}
+	sqlite3_finalize(st);
+}
+
+static void set(struct row *r, int i, const char *value)
+{
+	free(r->values[i]);
+	r->values[i] = value ? strdup(value) : NULL;
+	r->given[i] = true;
+}
+
+static void now(char out[32])
+{
+	time_t t = time(NULL);
+	struct tm tm;
+	strftime(out, 32, "%Y-%m-%dT%H:%M:%SZ", gmtime_r(&t, &tm));
+}
+
+static void fill_system(struct store *s, struct table *t, struct row *r, bool insert)
+{
+	char time_text[32], version[32];
+
+	now(time_text);
+	snprintf(version, sizeof version, "%lld", (long long)s->version);
+	for (int i = 0; i < t->count; i++) {
+		const struct column *c = &t->columns[i];
+		const cJSON *fallback = cJSON_GetObjectItemCaseSensitive(c->json, "default");
+		if (c->system && (!strcmp(c->system, "modified") ||
+				  (insert && !strcmp(c->system, "created"))))
+			set(r, i, r->given[i] && r->values[i] ? r->values[i] : time_text);
+		else if (c->system && !strcmp(c->system, "version"))
+			set(r, i, version);
+		else if (insert && !r->given[i] && cJSON_IsBool(fallback))
+			set(r, i, cJSON_IsTrue(fallback) ? "true" : "false");
+		else if (insert && !r->given[i] && cJSON_IsNumber(fallback)) {
+			char n[24];
+			snprintf(n, sizeof n, "%d", fallback->valueint);
+			set(r, i, n);
+		}
+	}
+}
+
+/* Columns made of others (fullname) follow them. */
+static void refresh_concats(struct store *s, struct table *t, const char *id)
+{
+	for (int i = 0; i < t->count; i++) {
+		const cJSON *parts = cJSON_GetObjectItemCaseSensitive(t->columns[i].json, "concat"), *p;
+		char sql[1000];
+		int n;
+		if (!cJSON_IsArray(parts))
+			continue;
+		n = snprintf(sql, sizeof sql, "UPDATE \"%s\" SET \"%s\"=trim(''", t->name,
+			     t->columns[i].name);
+		cJSON_ArrayForEach(p, parts) n += snprintf(sql + n, sizeof sql - (size_t)n,
+							   "||coalesce(\"%s\",'')||' '",
+							   p->valuestring);
+		snprintf(sql + n, sizeof sql - (size_t)n, ") WHERE \"%s\"=?", t->id);
+		sqlite3_stmt *st = store_prepare(s, sql);
+		sqlite3_bind_text(st, 1, id, -1, SQLITE_TRANSIENT);
+		sqlite3_step(st);
+		sqlite3_finalize(st);
+	}
+}
+
+static cJSON *written(const struct table *t, const struct row *r)
+{
+	cJSON *body = cJSON_CreateObject();
+	for (int i = 0; i < t->count; i++)
+		if (r->given[i] && r->values[i])
+			cJSON_AddStringToObject(body, t->columns[i].property, r->values[i]);
+		else if (r->given[i])
+			cJSON_AddNullToObject(body, t->columns[i].property);
+	return body;
+}
+
+void store_write(struct store *s, struct table *t, const char *id, struct row *r, bool insert,
+		 const char *method)
+{
+	char sql[16384], names[8192] = "", marks[2048] = "", sets[8192] = "_version=?2";
+	sqlite3_stmt *st;
+	int n = 3;
+
+	s->version++;
+	fill_system(s, t, r, insert);
+	for (int i = 0; i < t->count; i++) {
+		const struct column *c = &t->columns[i];
+		if (!r->given[i] || !strcmp(c->name, t->id))
+			continue;
+		snprintf(names + strlen(names), sizeof names - strlen(names), ",\"%s\"", c->name);
+		snprintf(marks + strlen(marks), sizeof marks - strlen(marks), ",?%d", n);
+		snprintf(sets + strlen(sets), sizeof sets - strlen(sets), ",\"%s\"=?%d", c->name, n++);
+		if (c->type != T_LOOKUP)
+			continue;
+		snprintf(names + strlen(names), sizeof names - strlen(names), ",\"%s__table\"", c->name);
+		snprintf(marks + strlen(marks), sizeof marks - strlen(marks), ",?%d", n);
+		snprintf(sets + strlen(sets), sizeof sets - strlen(sets), ",\"%s__table\"=?%d", c->name,
+			 n++);
+	}
+	if (insert)
+		snprintf(sql, sizeof sql, "INSERT INTO \"%s\"(\"%s\",_version%s) VALUES (?1,?2%s)",
+			 t->name, t->id, names, marks);
+	else
+		snprintf(sql, sizeof sql, "UPDATE \"%s\" SET %s WHERE \"%s\"=?1", t->name, sets, t->id);
+	st = store_prepare(s, sql);
+	sqlite3_bind_text(st, 1, id, -1, SQLITE_TRANSIENT);
+	sqlite3_bind_int64(st, 2, s->version);
+	n = 3;
+	for (int i = 0; i < t->count; i++) {
+		if (!r->given[i] || !strcmp(t->columns[i].name, t->id))
+			continue;
+		sqlite3_bind_text(st, n++, r->values[i], -1, SQLITE_TRANSIENT);
+		if (t->columns[i].type == T_LOOKUP)
+			sqlite3_bind_text(st, n++, r->targets[i], -1, SQLITE_TRANSIENT);
+	}
+	if (sqlite3_step(st) != SQLITE_DONE)
+		abort();
+	sqlite3_finalize(st);
+	refresh_concats(s, t, id);
+	if (method)
+		history(s, t, id, method, written(t, r));
+}
+
+/* Rows of u whose column c points to the deleted row. */
+static void cascade(struct store *s, struct table *u, struct column *c, const char *id)
+{
+	char sql[400], **ids = NULL;
+	size_t n = 0;
+
+	snprintf(sql, sizeof sql, "SELECT \"%s\" FROM \"%s\" WHERE \"%s\"=?", u->id, u->name, c->name);
+	sqlite3_stmt *st = store_prepare(s, sql);
+	sqlite3_bind_text(st, 1, id, -1, SQLITE_TRANSIENT);
+	while (sqlite3_step(st) == SQLITE_ROW) {
+		ids = realloc(ids, (n + 1) * sizeof *ids);
+		ids[n++] = strdup((const char *)sqlite3_column_text(st, 0));
+	}
+	sqlite3_finalize(st);
+	for (size_t i = 0; i < n; i++) {
+		if (!strcmp(c->on_delete, "Cascade")) {
+			store_delete(s, u, ids[i]);
+		} else { /* RemoveLink: an update of its own, with a version of its own */
+			struct row r = row_new(u);
+			r.given[c - u->columns] = true;
+			store_write(s, u, ids[i], &r, false, "REMOVELINK");
+			row_free(u, &r);
+		}
+		free(ids[i]);
+	}
+	free(ids);
+}
+
+void store_delete(struct store *s, struct table *t, const char *id)
+{
+	char sql[300];
+	sqlite3_stmt *st;
+
+	s->version++;
+	snprintf(sql, sizeof sql, "DELETE FROM \"%s\" WHERE \"%s\"=?", t->name, t->id);
+	st = store_prepare(s, sql);
+	sqlite3_bind_text(st, 1, id, -1, SQLITE_TRANSIENT);
+	sqlite3_step(st);
+	sqlite3_finalize(st);
+	st = store_prepare(s, "INSERT INTO _deleted VALUES (?,?,?)");
+	sqlite3_bind_text(st, 1, t->name, -1, SQLITE_TRANSIENT);
+	sqlite3_bind_text(st, 2, id, -1, SQLITE_TRANSIENT);
+	sqlite3_bind_int64(st, 3, s->version);
+	sqlite3_step(st);
+	sqlite3_finalize(st);
+	history(s, t, id, "DELETE", cJSON_CreateObject());
+	for (int i = 0; i < s->count; i++)
+		for (int k = 0; k < s->tables[i].count; k++) {
+			struct column *c = &s->tables[i].columns[k];
+			if (c->on_delete && cJSON_GetObjectItemCaseSensitive(c->targets, t->name))
+				cascade(s, &s->tables[i], c, id);
+		}
+}

@@ -1,0 +1,79 @@
+/* store.h - tables as data, rows in SQLite.
+ *
+ * A table is a file in tables/: its columns, types, options and lookup targets.  No table is known
+ * to the C code.  Values are kept as texts exactly as JSON writes them (numbers included), so that
+ * money keeps its digits; a lookup has a second column for the table it points to.  One counter
+ * for the whole organization gives every write its version, as the product's row version does.
+ */
+#ifndef SANDBOX_DATAVERSE_STORE_H
+#define SANDBOX_DATAVERSE_STORE_H
+
+#include <cjson/cJSON.h>
+#include <sqlite3.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "server.h"
+
+enum type {
+	T_STRING, T_MEMO, T_GUID, T_BOOLEAN, T_INTEGER, T_BIGINT, T_DOUBLE, T_DECIMAL, T_MONEY,
+	T_DATETIME, T_DATE, T_CHOICE, T_STATE, T_STATUS, T_LOOKUP
+};
+
+struct column {
+	const char *name, *type_name; /* Dataverse's AttributeType */
+	enum type type;
+	int max_length, precision;
+	bool read_only;
+	const cJSON *json; /* the column's part of the file */
+	const cJSON *options, *targets;
+	const char *system, *on_delete, *sample;
+	char property[80]; /* as in JSON: name, or _name_value */
+};
+
+struct table {
+	const char *name, *schema_name, *set, *id, *primary_name;
+	bool tracking;
+	double samples_per_contact;
+	struct column *columns;
+	int count;
+	const cJSON *json;
+};
+
+struct store {
+	sqlite3 *db;
+	struct table *tables;
+	int count;
+	int64_t version;	/* the last one given out */
+	int64_t expired;	/* delta tokens up to this version are too old */
+	char clock[32];
+};
+
+bool store_open(struct store *s, const char *tables_dir, const char *data, char *why, size_t size);
+void store_close(struct store *s);
+bool store_is_empty(struct store *s);
+struct table *store_table(struct store *s, const char *logical_name);
+struct table *store_set(struct store *s, const char *set, size_t len);
+struct column *table_column(struct table *t, const char *name);
+struct column *table_property(struct table *t, const char *property, size_t len);
+long store_count(struct store *s, const struct table *t);
+
+/* A row about to be written: one text a column, NULL for null; `given` says which were given. */
+struct row {
+	char **values, **targets; /* targets: of lookups */
+	bool *given;
+};
+struct row row_new(const struct table *t);
+void row_free(const struct table *t, struct row *r);
+
+bool store_exists(struct store *s, const struct table *t, const char *id);
+/* Inserts or updates; fills system columns; gives a version. */
+void store_write(struct store *s, struct table *t, const char *id, struct row *r, bool insert,
+		 const char *method);
+/* Deletes and cascades as the columns' onDelete say. */
+void store_delete(struct store *s, struct table *t, const char *id);
+void store_history(struct store *s, const char *key, cJSON *list);
+sqlite3_stmt *store_prepare(struct store *s, const char *sql);
+void store_exec(struct store *s, const char *sql);
+
+#endif
