@@ -8,7 +8,13 @@
 #include "arena.h"
 #include "json.h"
 
-enum { REGISTRY_RESPONSE_MAX = 4 << 20, REGISTRY_TIMEOUT_MS = 15000 };
+#define COMPATIBILITY "BACKWARD_TRANSITIVE"
+
+enum {
+	REGISTRY_RESPONSE_MAX = 4 << 20,
+	REGISTRY_TIMEOUT_MS = 15000,
+	CONFLICTS_MAX = 5, /* of processes that set up a subject at the same moment */
+};
 
 struct registry {
 	struct http *http;
@@ -143,21 +149,44 @@ enum result registry_latest(struct registry *r, const char *subject, char **sche
 	return result;
 }
 
+/* Per subject, because the global level may be NONE.  Of processes that do this at the same moment
+ * all but one get 409; for them it is there at the next look. */
+static enum result set_compatibility(struct registry *r, const char *subject, struct error *err)
+{
+	cJSON *json;
+	int status;
+
+	for (int attempt = 0;; attempt++) {
+		cJSON *config = cJSON_CreateObject();
+		cJSON_AddStringToObject(config, "compatibility", COMPATIBILITY);
+		enum result result =
+		    call(r, "PUT", "/config/", subject, "", config, &status, &json, err);
+		if (result != OK)
+			return result;
+		if (status != 200 && (status != 409 || attempt == CONFLICTS_MAX))
+			result = unexpected(r, status, json, err);
+		cJSON_Delete(json);
+		if (result != OK || status == 200)
+			return result;
+		result = call(r, "GET", "/config/", subject, "", NULL, &status, &json, err);
+		if (result != OK)
+			return result;
+		const char *level = status == 200 ? json_string(json, "compatibilityLevel") : NULL;
+		bool set = level && !strcmp(level, COMPATIBILITY);
+		cJSON_Delete(json);
+		if (set)
+			return OK;
+	}
+}
+
 enum result registry_add(struct registry *r, const char *subject, const char *schema, int32_t *id,
 			 struct error *err)
 {
-	cJSON *json, *config = cJSON_CreateObject();
+	cJSON *json;
 	int status;
 	int64_t n;
+	enum result result = set_compatibility(r, subject, err);
 
-	/* Per subject, because the global level may be NONE. */
-	cJSON_AddStringToObject(config, "compatibility", "BACKWARD_TRANSITIVE");
-	enum result result = call(r, "PUT", "/config/", subject, "", config, &status, &json, err);
-	if (result != OK)
-		return result;
-	if (status != 200)
-		result = unexpected(r, status, json, err);
-	cJSON_Delete(json);
 	if (result != OK)
 		return result;
 	result = call(r, "POST", "/subjects/", subject, "/versions", schema_body(schema), &status,

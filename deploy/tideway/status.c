@@ -13,48 +13,72 @@
 
 enum { LOOK_BACK = 20, LOOK_MS = 3000 };
 
+/* A committed position, and the time of the last record before it. */
+struct position {
+	const struct pipeline_stage *stage;
+	int partition;
+	int64_t low, committed;
+	int64_t last; /* -1: unknown */
+	bool done;
+};
+
 struct asker {
 	const struct config *c;
 	rd_kafka_t *admin, *reader;
+	struct position *positions;
+	size_t count;
 	bool json;
-	bool first;
 };
 
-/* Time stamp of the last record before `committed`, or -1. */
-static int64_t last_timestamp(rd_kafka_t *reader, const char *topic, int partition, int64_t low,
-			      int64_t committed)
+static struct position *find(struct asker *a, const char *topic, int partition)
 {
-	rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(1);
-	int64_t from = committed - LOOK_BACK > low ? committed - LOOK_BACK : low, found = -1;
-	mono_time until = mono_add(mono_now(), LOOK_MS);
-	bool more = committed > low;
+	for (size_t i = 0; i < a->count; i++)
+		if (a->positions[i].partition == partition &&
+		    !strcmp(a->positions[i].stage->input, topic))
+			return &a->positions[i];
+	return NULL;
+}
 
-	rd_kafka_topic_partition_list_add(list, topic, partition)->offset = from;
-	rd_kafka_assign(reader, list);
-	while (more && mono_until(mono_now(), until)) {
-		rd_kafka_message_t *m = rd_kafka_consumer_poll(reader, 100);
-		if (!m)
+/* Reads all positions at once: each topic is the input of one stage.  The record before a position
+ * is seldom the offset before it, because transactions leave their marks. */
+static void read_last(struct asker *a)
+{
+	rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new((int)a->count);
+	mono_time until = mono_add(mono_now(), LOOK_MS);
+	size_t left = 0;
+
+	for (size_t i = 0; i < a->count; i++) {
+		struct position *p = &a->positions[i];
+		if (p->committed <= p->low)
 			continue;
-		if (m->err) {
-			more = m->err != RD_KAFKA_RESP_ERR__PARTITION_EOF;
-		} else if (m->offset < committed) {
-			rd_kafka_timestamp_type_t type;
-			found = rd_kafka_message_timestamp(m, &type);
-			more = m->offset + 1 < committed;
-		} else {
-			more = false;
-		}
-		rd_kafka_message_destroy(m);
+		int64_t from = p->committed - LOOK_BACK > p->low ? p->committed - LOOK_BACK : p->low;
+		rd_kafka_topic_partition_list_add(list, p->stage->input, p->partition)->offset = from;
+		left++;
 	}
-	rd_kafka_assign(reader, NULL);
+	if (left)
+		rd_kafka_assign(a->reader, list);
+	while (left && mono_until(mono_now(), until)) {
+		rd_kafka_message_t *m = rd_kafka_consumer_poll(a->reader, 100);
+		struct position *p =
+		    m && m->rkt ? find(a, rd_kafka_topic_name(m->rkt), m->partition) : NULL;
+		if (p && !p->done) {
+			rd_kafka_timestamp_type_t type;
+			if (!m->err && m->offset < p->committed)
+				p->last = rd_kafka_message_timestamp(m, &type);
+			p->done = m->err || m->offset + 1 >= p->committed;
+			left -= p->done;
+		}
+		if (m)
+			rd_kafka_message_destroy(m);
+	}
+	rd_kafka_assign(a->reader, NULL);
 	rd_kafka_topic_partition_list_destroy(list);
-	return found;
 }
 
 struct stage_status {
 	size_t members;
 	char group[32];
-	int64_t committed, backlog, last; /* -1: unknown */
+	int64_t committed, backlog; /* -1: unknown */
 };
 
 static enum result look_at_offsets(struct asker *a, const struct pipeline_stage *s, int partitions,
@@ -78,9 +102,9 @@ static enum result look_at_offsets(struct asker *a, const struct pipeline_stage 
 		int64_t at = extractor ? end : offsets[i] >= 0 ? offsets[i] : low;
 		out->committed += at;
 		out->backlog += end > at ? end - at : 0;
-		int64_t t = last_timestamp(a->reader, s->input, i, low, at);
-		if (t > out->last)
-			out->last = t;
+		a->positions = xrealloc(a->positions, (a->count + 1) * sizeof *a->positions);
+		a->positions[a->count++] = (struct position){
+		    .stage = s, .partition = i, .low = low, .committed = at, .last = -1};
 	}
 	return r;
 }
@@ -93,7 +117,7 @@ static enum result look(struct asker *a, const struct pipeline_stage *s, bool ex
 	struct topic_state topic;
 	enum result r = admin_group(a->admin, s->group, group, err);
 
-	*out = (struct stage_status){.last = -1, .committed = -1, .backlog = -1};
+	*out = (struct stage_status){.committed = -1, .backlog = -1};
 	out->members = group->member_count;
 	memcpy(out->group, group->state, sizeof out->group);
 	free(group);
@@ -119,51 +143,64 @@ static void age(int64_t last, char *out, size_t size)
 		snprintf(out, size, "%lldh", (long long)s / 3600);
 }
 
-static void print(struct asker *a, const struct flow *f, const struct pipeline_stage *s,
-		  bool extractor, const struct stage_status *st)
+static void print(const struct asker *a, const struct flow *f, const struct pipeline_stage *s,
+		  bool extractor, const struct stage_status *st, bool first)
 {
 	char backlog[24] = "-", committed[24] = "-", old[24];
+	int64_t last = -1;
 
+	for (size_t i = 0; i < a->count; i++)
+		if (a->positions[i].stage == s && a->positions[i].last > last)
+			last = a->positions[i].last;
 	if (a->json) {
 		printf("%s{\"flow\":\"%s\",\"stage\":\"%s\",\"members\":%zu,\"committed\":%lld,"
 		       "\"backlog\":%lld,\"last_record_ms\":%lld}",
-		       a->first ? "[" : ",\n ", f->name, s->program, st->members,
+		       first ? "[" : ",\n ", f->name, s->program, st->members,
 		       (long long)st->committed, extractor ? 0LL : (long long)st->backlog,
-		       (long long)st->last);
-		a->first = false;
+		       (long long)last);
 		return;
 	}
 	if (st->committed >= 0)
 		snprintf(committed, sizeof committed, "%lld", (long long)st->committed);
 	if (st->backlog >= 0 && !extractor)
 		snprintf(backlog, sizeof backlog, "%lld", (long long)st->backlog);
-	age(st->last, old, sizeof old);
+	age(last, old, sizeof old);
 	printf("%-16s %-26s %7zu %10s %8s %9s\n", f->name, s->program, st->members, committed,
 	       backlog, old);
 }
 
 static int show(struct asker *a, const struct flow *only)
 {
+	size_t flows = a->c->flow_count;
+	_cleanup_(freep) struct pipeline *pipelines = xcalloc(flows, sizeof *pipelines);
+	_cleanup_(freep) struct stage_status *all = xcalloc(flows * STAGES, sizeof *all);
+	bool first = true;
 	struct error err;
 
+	for (size_t i = 0; i < flows; i++) {
+		if (only && only != &a->c->flows[i])
+			continue;
+		pipeline_of(a->c, &a->c->flows[i], &pipelines[i]);
+		for (int s = 0; s < STAGES; s++)
+			if (look(a, &pipelines[i].stages[s], s == STAGE_EXTRACT, &all[i * STAGES + (size_t)s],
+				 &err) != OK)
+				return command_fail(&err);
+	}
+	read_last(a);
 	if (!a->json)
 		printf("%-16s %-26s %7s %10s %8s %9s\n", "flow", "stage", "members", "position",
 		       "backlog", "last");
-	for (size_t i = 0; i < a->c->flow_count; i++) {
-		const struct flow *f = &a->c->flows[i];
-		struct pipeline p;
-		if (only && only != f)
+	for (size_t i = 0; i < flows; i++) {
+		if (only && only != &a->c->flows[i])
 			continue;
-		pipeline_of(a->c, f, &p);
 		for (int s = 0; s < STAGES; s++) {
-			struct stage_status st;
-			if (look(a, &p.stages[s], s == STAGE_EXTRACT, &st, &err) != OK)
-				return command_fail(&err);
-			print(a, f, &p.stages[s], s == STAGE_EXTRACT, &st);
+			print(a, &a->c->flows[i], &pipelines[i].stages[s], s == STAGE_EXTRACT,
+			      &all[i * STAGES + (size_t)s], first);
+			first = false;
 		}
 	}
 	if (a->json)
-		printf("%s]\n", a->first ? "[" : "");
+		printf("%s]\n", first ? "[" : "");
 	return EXIT_OK;
 }
 
@@ -192,7 +229,7 @@ int command_status(int argc, char **argv)
 	struct config *c = command_config(&line, &status);
 	if (!c)
 		return status;
-	struct asker a = {.c = c, .json = json, .first = true};
+	struct asker a = {.c = c, .json = json};
 	if (command_flow(c, flow_name, &flow, &status) && (a.admin = command_kafka(c, &status))) {
 		snprintf(client, sizeof client, "%s.tideway", c->name);
 		a.reader = kafka_reader(c, client, &err);
@@ -204,6 +241,7 @@ int command_status(int argc, char **argv)
 	}
 	if (a.admin)
 		rd_kafka_destroy(a.admin);
+	free(a.positions);
 	config_free(c);
 	return status;
 }

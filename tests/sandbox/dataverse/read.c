@@ -218,20 +218,17 @@ static bool parse_order(struct query *q, const char *s, struct reply *rep)
 /* Our tokens: opaque to clients, and they may be re-encoded in any equivalent way. */
 static bool parse_skip(struct query *q, const char *s, struct reply *rep)
 {
-	long long start, since, last_version;
-	int n = sscanf(s,
-		       "<cookie pagenumber=\"%ld\" pagingcookie=\"last=%63[^;];v=%lld;start=%lld;"
-		       "since=%lld\" istracking=\"True\" />",
-		       &q->page_number, q->last, &last_version, &start, &since);
-	if (n == 5)
-		q->track = true;
-	else
-		n = sscanf(s,
-			   "<cookie pagenumber=\"%ld\" pagingcookie=\"last=%63[^;];v=%lld;start=%lld;"
-			   "since=%lld\" istracking=\"False\" />",
-			   &q->page_number, q->last, &last_version, &start, &since);
-	if (n != 5)
+	long long start = 0, since = 0, last_version = 0;
+	char tracking[6] = "";
+	int end = 0;
+
+	if (sscanf(s,
+		   "<cookie pagenumber=\"%ld\" pagingcookie=\"last=%63[^;];v=%lld;start=%lld;"
+		   "since=%lld\" istracking=\"%5[A-Za-z]\" />%n",
+		   &q->page_number, q->last, &last_version, &start, &since, tracking, &end) != 6 ||
+	    !end || s[end])
 		return fail(rep, "Malformed XML in the Paging Cookie.");
+	q->track = !strcmp(tracking, "True");
 	q->start = start;
 	q->since = since;
 	q->last_version = last_version;
