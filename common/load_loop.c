@@ -22,6 +22,7 @@ enum {
 	COMMIT_MS = 500,
 	REPORT_MS = 10000,
 	DRAIN_MS = 10000,
+	REJOIN_MS = 3000, /* longest silence after a revocation */
 	LINGER_MS = 100,  /* how long a batch waits to be filled */
 	POLL_AT_LEAST_MS = 1000,
 	WINDOW_MIN = 500,
@@ -65,6 +66,11 @@ struct loop {
 	size_t partition_count;
 	bool paused;
 	mono_time polled, committed_at, reported;
+	/* After a revocation librdkafka assigns what stays, joins once more a second later, and
+	 * assigns again.  A commit that meets the new generation before we know it makes us lose
+	 * all partitions, so none goes out until then, or until quiet_until. */
+	int assigns_awaited;
+	mono_time quiet_until;
 	enum result broken;
 	struct error err;
 	int64_t records, requests, rejected, retries;
@@ -431,6 +437,7 @@ static void assigned(struct loop *l, rd_kafka_topic_partition_list_t *partitions
 	rd_kafka_resp_err_t code = stage_positions(l->consumer, partitions);
 	struct error err;
 
+	l->assigns_awaited -= l->assigns_awaited > 0;
 	if (code) {
 		error_restart(&err, "positions", "reading committed offsets: %s",
 			      rd_kafka_err2str(code));
@@ -468,6 +475,8 @@ static void revoked(struct loop *l, rd_kafka_topic_partition_list_t *partitions)
 		partition_of(l, id)->ours = false;
 		window_drop(l->window, id, item_free);
 	}
+	l->assigns_awaited = 2;
+	l->quiet_until = mono_add(mono_now(), REJOIN_MS);
 	rd_kafka_error_t *e = rd_kafka_incremental_unassign(l->consumer, partitions);
 	if (e)
 		rd_kafka_error_destroy(e);
@@ -653,7 +662,8 @@ static enum result run_loop(struct loop *l)
 		empty_pipe(l->wake[0]);
 		take_answers(l);
 		now = mono_now();
-		if (now.ms - l->committed_at.ms >= COMMIT_MS)
+		if (now.ms - l->committed_at.ms >= COMMIT_MS &&
+		    (!l->assigns_awaited || !mono_until(now, l->quiet_until)))
 			commit(l, false);
 		report(l, now);
 	}

@@ -115,6 +115,7 @@ int stage_main(int argc, char **argv, const struct stage_program *p)
 	    "exit status: 0 asked to stop, 100 do not restart (usage, configuration,\n"
 	    "schema), 111 restart me (broker, registry or API away)."};
 
+	catch_signals();
 	switch (options_parse(&table, argc, argv, NULL, 0, NULL, &err)) {
 	case OPTIONS_DONE:
 		return EXIT_OK;
@@ -134,7 +135,6 @@ int stage_main(int argc, char **argv, const struct stage_program *p)
 	}
 	s.program = p->name;
 	log_setup(level, p->name, flow);
-	catch_signals();
 	record_limit_allocations();
 
 	enum result r = prepare(&s, p, &paths, flow, &err);
@@ -189,6 +189,9 @@ enum result stage_require_topics(struct stage *s, rd_kafka_t *rk, struct error *
 void stage_log_kafka(const rd_kafka_t *rk, int level, const char *facility, const char *text)
 {
 	(void)rk;
+	/* A user's setting goes to consumer and producer, and is for one of them. */
+	if (!strcmp(facility, "CONFWARN"))
+		level = 7;
 	/* Connections that come and go are librdkafka's to mend; what ends the work is returned. */
 	log_line(level <= 3 ? LOG_LEVEL_WARN : level <= 5 ? LOG_LEVEL_INFO : LOG_LEVEL_DEBUG,
 		 "librdkafka", "facility", facility, "text", text, NULL);

@@ -35,9 +35,14 @@ static int create_flow(rd_kafka_t *rk, const struct config *c, const struct flow
 
 int command_topics(int argc, char **argv)
 {
+	const char *flow_name = NULL;
+	struct option_spec specs[] = {
+	    {.name = "flow", .arg = "NAME", .help = "only this flow; default: all", .text = &flow_name},
+	    {0}};
 	struct command_line line = {
 	    .name = "tideway topics",
 	    .arguments = "create",
+	    .specs = specs,
 	    .synopsis = "Creates the topics of all flows that do not exist yet, and says which of\n"
 			"those that exist have settings under which records could be lost."};
 	int status = EXIT_OK;
@@ -48,9 +53,13 @@ int command_topics(int argc, char **argv)
 		fprintf(stderr, "tideway topics: say `tideway topics create`\n");
 		return EXIT_PERMANENT;
 	}
+	const struct flow *only;
 	struct config *c = command_config(&line, &status);
-	rd_kafka_t *rk = c ? command_kafka(c, &status) : NULL;
+	rd_kafka_t *rk =
+	    c && command_flow(c, flow_name, &only, &status) ? command_kafka(c, &status) : NULL;
 	for (size_t i = 0; rk && i < c->flow_count; i++) {
+		if (only && only != &c->flows[i])
+			continue;
 		int flow_status = create_flow(rk, c, &c->flows[i]);
 		if (flow_status > status)
 			status = flow_status;
