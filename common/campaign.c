@@ -96,7 +96,11 @@ enum result campaign_answer(const struct http_response *res, mono_time now, stru
 		return OK;
 	if (!res->status)
 		return error_retry(err, "no-response", "campaign: %s", res->failure);
-	redact(message, sizeof message, body, res->body.len < 1000 ? res->body.len : 1000);
+	/* The application's errors are a bare JSON text; its quotes are not part of what it says. */
+	cJSON *json = *body == '"' ? json_parse(body, res->body.len) : NULL;
+	const char *said = cJSON_IsString(json) ? json->valuestring : body;
+	redact(message, sizeof message, said, strnlen(said, 1000));
+	cJSON_Delete(json);
 	snprintf(reason, sizeof reason, "http-%d", res->status);
 	switch (res->status) {
 	case 401:

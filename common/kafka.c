@@ -200,7 +200,7 @@ enum result kafka_read_all(rd_kafka_t *reader, const char *topic, int idle_ms,
 		rd_kafka_topic_partition_list_add(all, topic, i)->offset = RD_KAFKA_OFFSET_BEGINNING;
 	rd_kafka_metadata_destroy(meta);
 	if (!open)
-		r = error_config(err, "topic", "the topic %s does not exist", topic);
+		r = error_config(err, "no-topic", "the topic %s does not exist", topic);
 	rd_kafka_assign(reader, all);
 	mono_time last = mono_now();
 	while (r == OK && open && more) {

@@ -431,6 +431,19 @@ enum result table_same(const struct table *saved, const struct table *live,
 	return OK;
 }
 
+/* The first value that Campaign does not know any more, or NULL. */
+static const char *value_gone(const struct attribute *saved, const struct attribute *live)
+{
+	for (size_t i = 0; i < saved->value_count; i++) {
+		bool found = false;
+		for (size_t j = 0; j < live->value_count && !found; j++)
+			found = !strcmp(saved->values[i], live->values[j]);
+		if (!found)
+			return saved->values[i];
+	}
+	return NULL;
+}
+
 enum result resource_same(const struct resource *saved, const struct resource *live,
 			  const char *const *paths, size_t n, struct error *err)
 {
@@ -446,6 +459,17 @@ enum result resource_same(const struct resource *saved, const struct resource *l
 					    "resource %s: attribute %s is %s, the saved metadata "
 					    "says %s; run `tideway metadata pull` and `tideway check`",
 					    saved->name, paths[i], l->kind, s->kind);
+		if (s && l->length && (!s->length || l->length < s->length))
+			return error_config(err, "metadata-changed",
+					    "resource %s: attribute %s takes %d characters, the saved "
+					    "metadata says %d; run `tideway metadata pull`",
+					    saved->name, paths[i], (int)l->length, (int)s->length);
+		const char *gone = s ? value_gone(s, l) : NULL;
+		if (gone)
+			return error_config(err, "metadata-changed",
+					    "resource %s: attribute %s does not take \"%s\" any more; "
+					    "run `tideway metadata pull` and `tideway check`",
+					    saved->name, paths[i], gone);
 	}
 	return OK;
 }

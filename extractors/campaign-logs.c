@@ -681,11 +681,15 @@ static enum result finish(struct reading *r, enum result fetched, struct error *
 	struct logs *x = r->x;
 
 	if (r->result == OK && fetched == OK) {
-		if (r->is_gz && !r->gz_ended)
-			r->result = error_retry(&r->err, "truncated", "%s ends in mid-stream",
-						r->file->name);
-		else
+		if (!r->is_gz || r->gz_ended) {
 			csv_fini(&r->csv, on_field, on_row, r);
+		} else if (r->file->size != r->file->seen_size || r->row > r->file->rows) {
+			r->paused = true; /* perhaps the rest is still to come */
+		} else {
+			r->refused = true;
+			r->result = error_reject(&r->err, "bad-file",
+						 "the file ends in the middle of its compression");
+		}
 	}
 	if (r->result == REJECT && r->refused) {
 		/* Refused whole: said once, and not read again until it has another size. */
@@ -696,7 +700,8 @@ static enum result finish(struct reading *r, enum result fetched, struct error *
 		x->rejected++;
 		if (r->result == OK)
 			r->result = save(r, true, &r->err);
-	} else if (r->result == OK && fetched == OK) {
+		fetched = OK; /* that we stopped the download is no error */
+	} else if (r->result == OK && fetched == OK && !r->paused) {
 		r->result = save(r, true, &r->err);
 		log_info("file read", "file", r->file->name, "rows", log_int(r->row), "events",
 			 log_int(x->emitted), "repeated", log_int(x->repeated), "not_a_contact",

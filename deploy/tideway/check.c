@@ -94,10 +94,10 @@ int command_check(int argc, char **argv)
 	}
 	for (size_t i = 0; i < problems.count; i++) {
 		_cleanup_(freep) char *text = problem_text(&problems, i);
-		printf("%s\n", text);
+		fprintf(stderr, "%s\n", text);
 	}
 	if (problems.count) {
-		printf("%zu mistake%s\n", problems.count, problems.count == 1 ? "" : "s");
+		fprintf(stderr, "%zu mistake%s\n", problems.count, problems.count == 1 ? "" : "s");
 		status = EXIT_PERMANENT;
 	} else {
 		printf("%s: %zu flow%s, no mistakes\n", c->path, c->flow_count,

@@ -43,7 +43,9 @@ static bool print(void *arg, const rd_kafka_message_t *m)
 	return true;
 }
 
-static int list_flow(rd_kafka_t *reader, const struct config *c, const struct flow *f, long *total)
+/* asked_for: by name. Of all flows some may not have their topics yet. */
+static int list_flow(rd_kafka_t *reader, const struct config *c, const struct flow *f,
+		     bool asked_for, long *total)
 {
 	struct pipeline p;
 	struct error err;
@@ -51,7 +53,11 @@ static int list_flow(rd_kafka_t *reader, const struct config *c, const struct fl
 	pipeline_of(c, f, &p);
 	for (int i = 0; i < STAGES; i++) {
 		struct listing l = {f->name, p.stages[i].program, 0};
-		if (kafka_read_all(reader, p.stages[i].rejected, 15000, print, &l, &err) != OK)
+		enum result r =
+		    kafka_read_all(reader, p.stages[i].rejected, 15000, print, &l, &err);
+		if (r != OK && !asked_for && !strcmp(err.reason, "no-topic"))
+			return EXIT_OK;
+		if (r != OK)
 			return command_fail(&err);
 		*total += l.count;
 	}
@@ -92,7 +98,7 @@ int command_rejected(int argc, char **argv)
 			status = command_fail(&err);
 		for (size_t i = 0; status == EXIT_OK && i < c->flow_count; i++)
 			if (!flow || flow == &c->flows[i])
-				status = list_flow(reader, c, &c->flows[i], &total);
+				status = list_flow(reader, c, &c->flows[i], flow, &total);
 		if (reader) {
 			rd_kafka_consumer_close(reader);
 			rd_kafka_destroy(reader);
