@@ -101,7 +101,7 @@ int stage_main(int argc, char **argv, const struct stage_program *p)
 	    {.name = "log-level", .arg = "LEVEL",
 	     .help = "debug, info, warn or error; default: info", .text = &level_text},
 	    {.name = "records", .arg = "FILE",
-	     .help = "map JSON lines without a broker; - is stdin", .text = &s.records},
+	     .help = "map JSON lines, no broker; - is stdin; default: none", .text = &s.records},
 	    {0},
 	};
 	if (p->position != STAGE_TRANSFORM)

@@ -12,6 +12,7 @@
 static const struct command commands[] = {
     {"check", "find every mistake in the configuration before a process starts", command_check},
     {"metadata", "pull: save what both products say about tables and resources", command_metadata},
+    {"schemas", "write the derived Avro schemas as files", command_schemas},
     {"topics", "create: make the topics with the right settings", command_topics},
     {"status", "how far each stage is, from the broker alone", command_status},
     {"replay", "let a stage read its topic again", command_replay},

@@ -21,6 +21,7 @@ int command_check(int argc, char **argv);
 int command_metadata(int argc, char **argv);
 int command_rejected(int argc, char **argv);
 int command_replay(int argc, char **argv);
+int command_schemas(int argc, char **argv);
 int command_status(int argc, char **argv);
 int command_topics(int argc, char **argv);
 
