@@ -50,7 +50,8 @@ static void compare(const struct topic_setting *s, const char *value, struct top
 		   : s->must == SETTING_AT_LEAST ? have < want && have >= 0 /* -1: no limit */
 						 : have > want;
 	if (bad && !*state->wrong)
-		snprintf(state->wrong, sizeof state->wrong, "%s is %s, must be %s%s", s->name, value,
+		snprintf(state->wrong, sizeof state->wrong, "%s is %s, must be %s%s", s->name,
+			 value,
 			 s->must == SETTING_EQUAL      ? ""
 			 : s->must == SETTING_AT_LEAST ? "at least "
 						       : "at most ",
@@ -86,7 +87,8 @@ static enum result look_at_settings(rd_kafka_t *rk, const struct topic_spec *spe
 			const rd_kafka_ConfigEntry_t **e =
 			    rd_kafka_ConfigResource_configs(got[j], &entries);
 			for (size_t k = 0; k < entries; k++)
-				for (const struct topic_setting *s = specs[i].settings; s->name; s++)
+				for (const struct topic_setting *s = specs[i].settings; s->name;
+				     s++)
 					if (!strcmp(s->name, rd_kafka_ConfigEntry_name(e[k])) &&
 					    rd_kafka_ConfigEntry_value(e[k]))
 						compare(s, rd_kafka_ConfigEntry_value(e[k]),
@@ -170,15 +172,15 @@ enum result admin_require(rd_kafka_t *rk, const struct topic_spec *specs, size_t
 					 "makes it",
 					 specs[i].name);
 		else if (*states[i].wrong)
-			r = error_config(err, "topic", "the topic %s: %s; change it with "
-						       "kafka-configs or create it anew",
+			r = error_config(err, "topic",
+					 "the topic %s: %s; change it with "
+					 "kafka-configs or create it anew",
 					 specs[i].name, states[i].wrong);
 	free(states);
 	return r;
 }
 
 /* ---- groups ----------------------------------------------------------------------------------- */
-
 
 enum result admin_group(rd_kafka_t *rk, const char *group, struct group_state *out,
 			struct error *err)
@@ -207,12 +209,14 @@ enum result admin_group(rd_kafka_t *rk, const char *group, struct group_state *o
 		for (size_t i = 0; i < out->member_count && i < 64; i++) {
 			const rd_kafka_MemberDescription_t *m =
 			    rd_kafka_ConsumerGroupDescription_member(d[0], i);
-			const rd_kafka_MemberAssignment_t *a = rd_kafka_MemberDescription_assignment(m);
+			const rd_kafka_MemberAssignment_t *a =
+			    rd_kafka_MemberDescription_assignment(m);
 			const char *instance = rd_kafka_MemberDescription_group_instance_id(m);
 			struct group_member *to = &out->members[i];
 			snprintf(to->client, sizeof to->client, "%s",
 				 rd_kafka_MemberDescription_client_id(m));
-			snprintf(to->host, sizeof to->host, "%s", rd_kafka_MemberDescription_host(m));
+			snprintf(to->host, sizeof to->host, "%s",
+				 rd_kafka_MemberDescription_host(m));
 			snprintf(to->instance, sizeof to->instance, "%s", instance ? instance : "");
 			to->partitions = a ? rd_kafka_MemberAssignment_partitions(a)->cnt : 0;
 		}
@@ -232,7 +236,8 @@ enum result admin_committed(rd_kafka_t *rk, const char *group, const char *topic
 		rd_kafka_topic_partition_list_add(list, topic, i);
 		offsets[i] = -1;
 	}
-	rd_kafka_ListConsumerGroupOffsets_t *ask = rd_kafka_ListConsumerGroupOffsets_new(group, list);
+	rd_kafka_ListConsumerGroupOffsets_t *ask =
+	    rd_kafka_ListConsumerGroupOffsets_new(group, list);
 	rd_kafka_ListConsumerGroupOffsets(rk, &ask, 1, c.options, c.queue);
 	enum result r = call_wait(&c, "reading committed offsets", err);
 	const rd_kafka_group_result_t **g =
@@ -244,7 +249,8 @@ enum result admin_committed(rd_kafka_t *rk, const char *group, const char *topic
 		RD_KAFKA_RESP_ERR_GROUP_ID_NOT_FOUND)
 		r = error_restart(err, "broker", "reading committed offsets of %s: %s", group,
 				  rd_kafka_error_string(rd_kafka_group_result_error(g[0])));
-	const rd_kafka_topic_partition_list_t *got = n ? rd_kafka_group_result_partitions(g[0]) : NULL;
+	const rd_kafka_topic_partition_list_t *got =
+	    n ? rd_kafka_group_result_partitions(g[0]) : NULL;
 	for (int i = 0; got && i < got->cnt; i++)
 		if (got->elems[i].partition < partitions && got->elems[i].offset >= 0)
 			offsets[got->elems[i].partition] = got->elems[i].offset;
@@ -263,7 +269,8 @@ enum result admin_set_committed(rd_kafka_t *rk, const char *group, const char *t
 
 	for (int i = 0; i < partitions; i++)
 		rd_kafka_topic_partition_list_add(list, topic, i)->offset = offsets[i];
-	rd_kafka_AlterConsumerGroupOffsets_t *ask = rd_kafka_AlterConsumerGroupOffsets_new(group, list);
+	rd_kafka_AlterConsumerGroupOffsets_t *ask =
+	    rd_kafka_AlterConsumerGroupOffsets_new(group, list);
 	rd_kafka_AlterConsumerGroupOffsets(rk, &ask, 1, c.options, c.queue);
 	enum result r = call_wait(&c, "setting committed offsets", err);
 	const rd_kafka_group_result_t **g =
@@ -273,7 +280,8 @@ enum result admin_set_committed(rd_kafka_t *rk, const char *group, const char *t
 	if (n && rd_kafka_group_result_error(g[0]))
 		r = error_config(err, "group", "setting the offsets of %s: %s", group,
 				 rd_kafka_error_string(rd_kafka_group_result_error(g[0])));
-	const rd_kafka_topic_partition_list_t *got = n ? rd_kafka_group_result_partitions(g[0]) : NULL;
+	const rd_kafka_topic_partition_list_t *got =
+	    n ? rd_kafka_group_result_partitions(g[0]) : NULL;
 	for (int i = 0; r == OK && got && i < got->cnt; i++)
 		if (got->elems[i].err)
 			r = error_config(err, "group", "setting the offset of %s, partition %d: %s",

@@ -82,7 +82,8 @@ static enum result by_text(int status, const char *body, const char *message, st
 					    "the key attribute an identification key of the "
 					    "resource",
 					    status, message);
-		return error_reject(err, texts[i].reason, "campaign answers %d: %s", status, message);
+		return error_reject(err, texts[i].reason, "campaign answers %d: %s", status,
+				    message);
 	}
 	return OK;
 }
@@ -167,8 +168,8 @@ static enum result get(struct campaign *c, const char *path, mono_time now, cJSO
 		if (!cJSON_IsObject(*json)) {
 			cJSON_Delete(*json);
 			*json = NULL;
-			r = error_retry(err, "not-json", "campaign answers %d without a JSON object",
-					res.status);
+			r = error_retry(err, "not-json",
+					"campaign answers %d without a JSON object", res.status);
 		}
 	}
 	http_response_free(&res);
@@ -197,8 +198,10 @@ static void read_fields(struct resource *r, const char *prefix, const cJSON *con
 		/* "number" is told apart by the raw type, long or double. */
 		bool number = !strcmp(type, "number") && raw;
 		const cJSON *values = cJSON_GetObjectItemCaseSensitive(f, "values");
-		struct attribute *a = resource_add(
-		    r, path, values ? "enumeration" : number ? raw : type);
+		struct attribute *a = resource_add(r, path,
+						   values   ? "enumeration"
+						   : number ? raw
+							    : type);
 		json_int(f, "length", &a->length);
 		a->read_only = json_is_true(f, "readOnly");
 		cJSON_ArrayForEach(v, values)

@@ -91,11 +91,15 @@ const char *change_id(const avro_value_t *change, size_t *len)
 
 static void column_schema(struct buffer *s, const struct column *c, bool *choice, bool *reference)
 {
-	static const char *const plain[] = {
-	    [COLUMN_STRING] = "string", [COLUMN_GUID] = "string",   [COLUMN_BOOLEAN] = "boolean",
-	    [COLUMN_INT] = "int",	[COLUMN_LONG] = "long",	    [COLUMN_DOUBLE] = "double",
-	    [COLUMN_DECIMAL] = "string", [COLUMN_DATE] = SCHEMA_DATE,
-	    [COLUMN_DATETIME] = SCHEMA_TIMESTAMP};
+	static const char *const plain[] = {[COLUMN_STRING] = "string",
+					    [COLUMN_GUID] = "string",
+					    [COLUMN_BOOLEAN] = "boolean",
+					    [COLUMN_INT] = "int",
+					    [COLUMN_LONG] = "long",
+					    [COLUMN_DOUBLE] = "double",
+					    [COLUMN_DECIMAL] = "string",
+					    [COLUMN_DATE] = SCHEMA_DATE,
+					    [COLUMN_DATETIME] = SCHEMA_TIMESTAMP};
 	const char *type;
 
 	if (c->type == COLUMN_CHOICE) {
@@ -134,15 +138,14 @@ enum result table_class_new(const struct table *t, const char *const *columns, s
 		if (!p->column || p->column->type == COLUMN_OTHER) {
 			buffer_free(&row);
 			table_class_free(out);
-			return error_config(err, "metadata", "table %s: column %s %s", t->name,
-					    columns[i],
-					    p->column ? "has a type that cannot be read"
-						      : "does not exist");
+			return error_config(
+			    err, "metadata", "table %s: column %s %s", t->name, columns[i],
+			    p->column ? "has a type that cannot be read" : "does not exist");
 		}
 		out->column_count++;
 		bool lookup = p->column->type == COLUMN_LOOKUP;
-		p->property = xasprintf("%s%s%s", lookup ? "_" : "", columns[i],
-					lookup ? "_value" : "");
+		p->property =
+		    xasprintf("%s%s%s", lookup ? "_" : "", columns[i], lookup ? "_value" : "");
 		p->label = xasprintf("%s@OData.Community.Display.V1.FormattedValue", p->property);
 		p->target = xasprintf("%s@Microsoft.Dynamics.CRM.lookuplogicalname", p->property);
 		buffer_puts(&row, i ? "," : "");

@@ -17,8 +17,14 @@
 #include "record.h"
 
 enum change_field {
-	CHANGE_OP, CHANGE_ID, CHANGE_EPOCH, CHANGE_VERSION, CHANGE_MODIFIED_AT,
-	CHANGE_OBSERVED_AT, CHANGE_ORIGIN, CHANGE_ROW
+	CHANGE_OP,
+	CHANGE_ID,
+	CHANGE_EPOCH,
+	CHANGE_VERSION,
+	CHANGE_MODIFIED_AT,
+	CHANGE_OBSERVED_AT,
+	CHANGE_ORIGIN,
+	CHANGE_ROW
 };
 enum change_op { CHANGE_UPSERT, CHANGE_DELETE };
 enum change_origin { ORIGIN_SNAPSHOT, ORIGIN_DELTA, ORIGIN_RECONCILE };
@@ -51,7 +57,7 @@ struct table_class {
 		char *property; /* JSON member: "firstname", "_parentcustomerid_value" */
 		char *label;	/* "<property>@…FormattedValue" */
 		char *target;	/* "<property>@…lookuplogicalname" */
-	} *columns;
+	} * columns;
 	size_t column_count;
 };
 

@@ -128,8 +128,8 @@ bool datetime_parse(const char *s, size_t len, bool zone_required, wall_time *ou
 		if (*s != '+' && *s != '-')
 			return false;
 		s++;
-		if (!digits(&s, end, 2, &oh) || !literal(&s, end, ':') || !digits(&s, end, 2, &om) ||
-		    oh > 23 || om > 59)
+		if (!digits(&s, end, 2, &oh) || !literal(&s, end, ':') ||
+		    !digits(&s, end, 2, &om) || oh > 23 || om > 59)
 			return false;
 		offset = sign * (oh * 60 + om);
 	}

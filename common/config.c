@@ -12,10 +12,10 @@
 
 const char *const event_kind_names[] = {"send", "open", "click", "bounce", NULL};
 const char *const log_column_names[] = {
-    "id",	"status",	  "failure_type", "failure_reason", "time",
-    "contact",	"delivery",	  "delivery_label", "campaign",	    "campaign_label",
-    "test",	"message_type",	  "broadlog_id",  "url_type",	    "url",
-    NULL};
+    "id",	   "status",	     "failure_type", "failure_reason",
+    "time",	   "contact",	     "delivery",     "delivery_label",
+    "campaign",	   "campaign_label", "test",	     "message_type",
+    "broadlog_id", "url_type",	     "url",	     NULL};
 static const char *const flow_kinds[] = {"contacts", "custom-entity", "email-events", NULL};
 
 enum { SECRET_FILE_MAX = 16 * 1024 };
@@ -77,8 +77,8 @@ static const char *expand(struct reader *r, struct node node, const char *s)
 static const char *text(struct reader *r, struct node map, const char *key, bool required,
 			const char *what)
 {
-	const char *s = required ? doc_required(map, key, what, r->p)
-				 : doc_string(map, key, NULL, r->p);
+	const char *s =
+	    required ? doc_required(map, key, what, r->p) : doc_string(map, key, NULL, r->p);
 	return expand(r, doc_get(map, key), s);
 }
 
@@ -135,12 +135,11 @@ static const char *secret(struct reader *r, struct node map, const char *key, bo
 
 /* ---- connections ------------------------------------------------------------------------------ */
 
-static void read_oauth(struct reader *r, struct node map, struct connection *to,
-		       const char *what, const char *default_scope)
+static void read_oauth(struct reader *r, struct node map, struct connection *to, const char *what,
+		       const char *default_scope)
 {
-	static const char *const keys[] = {"url",	    "token_url",	  "client_id",
-					   "client_secret", "client_secret_file", "scope",
-					   NULL};
+	static const char *const keys[] = {
+	    "url", "token_url", "client_id", "client_secret", "client_secret_file", "scope", NULL};
 	if (!doc_there(map))
 		return;
 	doc_only(map, r->p, what, keys);
@@ -167,8 +166,9 @@ static void read_registry(struct reader *r, struct node map)
 
 static void read_logs(struct reader *r, struct node map)
 {
-	static const char *const keys[] = {"url",	  "user",	   "key_file", "known_hosts_file",
-					   "password",	  "password_file", "instance", NULL};
+	static const char *const keys[] = {
+	    "url",	"user",		 "key_file", "known_hosts_file",
+	    "password", "password_file", "instance", NULL};
 	static const char *const schemes[] = {"sftp://", "file:///", NULL};
 	struct connection_logs *to = &r->c->logs;
 	const char *what = "connections.campaign_logs";
@@ -218,8 +218,9 @@ static const struct {
 static void read_kafka(struct reader *r, struct node map)
 {
 	if (doc_kind(map) != DOC_MAP) {
-		problem(r->p, doc_place(map), "connections.kafka must be a mapping of librdkafka "
-					       "settings, with at least bootstrap.servers");
+		problem(r->p, doc_place(map),
+			"connections.kafka must be a mapping of librdkafka "
+			"settings, with at least bootstrap.servers");
 		return;
 	}
 	r->c->kafka = xcalloc(doc_count(map), sizeof *r->c->kafka);
@@ -387,8 +388,8 @@ static void read_log_files(struct reader *r, struct node files, const char *whic
 static void read_activity(struct reader *r, struct node map, enum event_kind kind,
 			  struct activity_config *a)
 {
-	static const char *const keys[] = {"table",    "time",	       "campaign",
-					   "delivery", "tracking_url", "mirror_url", NULL};
+	static const char *const keys[] = {"table",	   "time",	 "campaign", "delivery",
+					   "tracking_url", "mirror_url", NULL};
 	if (!doc_there(map))
 		return;
 	a->on = true;
@@ -405,8 +406,9 @@ static void read_activity(struct reader *r, struct node map, enum event_kind kin
 static void read_event_flow(struct reader *r, struct node map, struct flow *f)
 {
 	static const char *const file_keys[] = {"sending", "tracking", NULL};
-	static const enum log_column sending[] = {LOG_ID,	LOG_STATUS, LOG_FAILURE_TYPE, LOG_TIME,
-						  LOG_CONTACT, LOG_DELIVERY, LOG_CAMPAIGN};
+	static const enum log_column sending[] = {LOG_ID,      LOG_STATUS,  LOG_FAILURE_TYPE,
+						  LOG_TIME,    LOG_CONTACT, LOG_DELIVERY,
+						  LOG_CAMPAIGN};
 	static const enum log_column tracking[] = {LOG_ID,	LOG_URL_TYPE, LOG_TIME,
 						   LOG_CONTACT, LOG_DELIVERY, LOG_CAMPAIGN};
 	struct node files = doc_get(map, "files"), acts = doc_get(map, "activities");
@@ -445,8 +447,8 @@ static void read_event_flow(struct reader *r, struct node map, struct flow *f)
 static void read_flow(struct reader *r, struct node key, struct node map, struct flow *f)
 {
 	static const char *const table_keys[] = {
-	    "kind",	 "table",	    "resource",	     "key",	   "fields",
-	    "links",	 "deletes",	    "poll",	     "page_size",  "commit_interval",
+	    "kind",	     "table",		"resource", "key",	 "fields",
+	    "links",	     "deletes",		"poll",	    "page_size", "commit_interval",
 	    "max_in_flight", "request_timeout", NULL};
 	static const char *const event_keys[] = {"kind",       "since",		"files",
 						 "activities", "poll",		"commit_interval",
@@ -456,15 +458,15 @@ static void read_flow(struct reader *r, struct node key, struct node map, struct
 	f->at = doc_place(key);
 	if (!*f->name || f->name[strspn(f->name, "abcdefghijklmnopqrstuvwxyz0123456789-")] ||
 	    strlen(f->name) > 60)
-		problem(r->p, f->at,
-			"a flow's name is made of a-z, 0-9 and -, at most 60 of them");
+		problem(r->p, f->at, "a flow's name is made of a-z, 0-9 and -, at most 60 of them");
 	if (doc_kind(map) != DOC_MAP) {
 		problem(r->p, f->at, "a flow is a mapping");
 		return;
 	}
 	if (!doc_there(doc_get(map, "kind"))) {
-		problem(r->p, f->at, "this flow needs \"kind\": contacts, custom-entity or "
-				     "email-events");
+		problem(r->p, f->at,
+			"this flow needs \"kind\": contacts, custom-entity or "
+			"email-events");
 		return;
 	}
 	f->kind = (enum flow_kind)doc_choice(map, "kind", 0, flow_kinds, r->p);
@@ -477,11 +479,11 @@ static void read_flow(struct reader *r, struct node key, struct node map, struct
 	f->page_size = doc_int(map, "page_size", 5000, 1, 5000, r->p);
 	f->commit_interval_ms = doc_duration(map, "commit_interval", 100, 1, 10000, r->p);
 	f->batch_size = doc_int(map, "batch_size", 100, 1, 1000, r->p);
-	f->max_in_flight = doc_int(map, "max_in_flight", f->kind == FLOW_EMAIL_EVENTS ? 4 : 32, 1,
-				    1000, r->p);
+	f->max_in_flight =
+	    doc_int(map, "max_in_flight", f->kind == FLOW_EMAIL_EVENTS ? 4 : 32, 1, 1000, r->p);
 	f->request_timeout_ms =
 	    doc_duration(map, "request_timeout", f->kind == FLOW_EMAIL_EVENTS ? 120000 : 30000,
-			  1000, 240000, r->p);
+			 1000, 240000, r->p);
 }
 
 static void check_connections_used(struct reader *r)
@@ -503,8 +505,8 @@ static void check_connections_used(struct reader *r)
 struct config *config_load(const char *const *paths, size_t count, env_lookup env,
 			   struct problems *problems)
 {
-	static const char *const keys[] = {"name", "connections", "topics", "metadata", "flows",
-					   NULL};
+	static const char *const keys[] = {"name",     "connections", "topics",
+					   "metadata", "flows",	      NULL};
 	static const char *const topic_keys[] = {"partitions", "replication", NULL};
 	struct config *c = xcalloc(1, sizeof *c);
 	struct reader r = {c, problems, env};

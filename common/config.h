@@ -23,15 +23,15 @@ struct credentials {
 };
 
 struct connection {
-	struct place at;   /* line 0 when the section is missing */
-	const char *url;   /* without a slash at the end */
+	struct place at; /* line 0 when the section is missing */
+	const char *url; /* without a slash at the end */
 	struct credentials credentials;
 };
 
 /* Campaign's log exports: a directory, by SFTP or local (file://). */
 struct connection_logs {
 	struct place at;
-	const char *url;	 /* sftp://host:port/path or file:///path, no slash at the end */
+	const char *url; /* sftp://host:port/path or file:///path, no slash at the end */
 	const char *user;
 	const char *key_file;	 /* private key; the public key is derived from it */
 	const char *known_hosts; /* OpenSSH format; the host key must be in it */
@@ -53,8 +53,8 @@ struct value_pair {
 /* One field of a mapping, as written. */
 struct field_config {
 	struct place at;
-	const char *from; /* column of the table */
-	const char *to;	  /* attribute of the resource, "location.city" */
+	const char *from;    /* column of the table */
+	const char *to;	     /* attribute of the resource, "location.city" */
 	bool picklist_label; /* picklist: label (else value) */
 	bool lookup_name;    /* lookup: name (else id) */
 	struct value_pair *values;
@@ -71,25 +71,37 @@ struct activity_config {
 	bool on;
 	struct place at;
 	const char *table;
-	const char *time;     /* column for the event's time */
+	const char *time; /* column for the event's time */
 	const char *campaign, *delivery, *tracking_url, *mirror_url;
 };
 
 /* Columns of the two export files, by what they hold. */
 enum log_column {
 	/* sending */
-	LOG_ID, LOG_STATUS, LOG_FAILURE_TYPE, LOG_FAILURE_REASON, LOG_TIME, LOG_CONTACT,
-	LOG_DELIVERY, LOG_DELIVERY_LABEL, LOG_CAMPAIGN, LOG_CAMPAIGN_LABEL, LOG_TEST,
+	LOG_ID,
+	LOG_STATUS,
+	LOG_FAILURE_TYPE,
+	LOG_FAILURE_REASON,
+	LOG_TIME,
+	LOG_CONTACT,
+	LOG_DELIVERY,
+	LOG_DELIVERY_LABEL,
+	LOG_CAMPAIGN,
+	LOG_CAMPAIGN_LABEL,
+	LOG_TEST,
 	LOG_MESSAGE_TYPE,
 	/* tracking, besides some of the above */
-	LOG_BROADLOG_ID, LOG_URL_TYPE, LOG_URL, LOG_COLUMNS
+	LOG_BROADLOG_ID,
+	LOG_URL_TYPE,
+	LOG_URL,
+	LOG_COLUMNS
 };
 extern const char *const log_column_names[LOG_COLUMNS + 1];
 
 struct log_files {
 	struct place at;
-	const char *match;		    /* file name pattern, fnmatch(3) */
-	const char *columns[LOG_COLUMNS];   /* header texts; NULL when not exported */
+	const char *match;		  /* file name pattern, fnmatch(3) */
+	const char *columns[LOG_COLUMNS]; /* header texts; NULL when not exported */
 };
 
 struct flow {
@@ -110,15 +122,15 @@ struct flow {
 	struct activity_config activities[EVENT_KINDS];
 
 	/* tuning, each with a default */
-	int64_t poll_ms, page_size;	       /* extract */
-	int64_t commit_interval_ms;	       /* transform */
+	int64_t poll_ms, page_size;			       /* extract */
+	int64_t commit_interval_ms;			       /* transform */
 	int64_t max_in_flight, batch_size, request_timeout_ms; /* load */
 };
 
 struct config {
 	const char *path;
-	const char *name;	   /* prefix of every topic, group and transactional id */
-	const char *metadata_dir;  /* beside the configuration */
+	const char *name;	  /* prefix of every topic, group and transactional id */
+	const char *metadata_dir; /* beside the configuration */
 	struct kafka_setting *kafka;
 	size_t kafka_count;
 	struct connection registry; /* credentials: client_id/client_secret are basic auth */

@@ -43,14 +43,10 @@ struct code {
 
 /* Codes whose meaning does not follow from the HTTP status. */
 static const struct code codes[] = {
-    {"0x80044352", RETRY, "expired-delta-token"},
-    {"0x80072322", RETRY, "limit-requests"},
-    {"0x80072321", RETRY, "limit-time"},
-    {"0x80072326", RETRY, "limit-concurrency"},
-    {"0x80044151", RETRY, "sql-timeout"},
-    {"0x80044150", RETRY, "sql-deadlock"},
-    {"0x80040217", REJECT, "not-found"},
-    {"0x80060891", REJECT, "not-found"},
+    {"0x80044352", RETRY, "expired-delta-token"}, {"0x80072322", RETRY, "limit-requests"},
+    {"0x80072321", RETRY, "limit-time"},	  {"0x80072326", RETRY, "limit-concurrency"},
+    {"0x80044151", RETRY, "sql-timeout"},	  {"0x80044150", RETRY, "sql-deadlock"},
+    {"0x80040217", REJECT, "not-found"},	  {"0x80060891", REJECT, "not-found"},
 };
 
 static const struct code *find_code(const char *hex)
@@ -182,10 +178,10 @@ enum result dataverse_get(struct dataverse *d, const char *url, const char *pref
 		if (!cJSON_IsObject(*json)) {
 			cJSON_Delete(*json);
 			*json = NULL;
-			r = error_retry(err, "not-json",
-					"dataverse answers 200 without a JSON object (%s, %zu bytes)",
-					*res.content_type ? res.content_type : "no content type",
-					res.body.len);
+			r = error_retry(
+			    err, "not-json",
+			    "dataverse answers 200 without a JSON object (%s, %zu bytes)",
+			    *res.content_type ? res.content_type : "no content type", res.body.len);
 		}
 	}
 	http_response_free(&res);
@@ -216,7 +212,8 @@ enum result dataverse_page(struct dataverse *d, const char *url, int64_t page_si
 	page->delta = json_string(page->json, "@odata.deltaLink");
 	if (!cJSON_IsArray(page->rows))
 		r = error_retry(err, "not-json", "dataverse answers 200 without \"value\"");
-	else if ((page->next && !is_ours(d, page->next)) || (page->delta && !is_ours(d, page->delta)))
+	else if ((page->next && !is_ours(d, page->next)) ||
+		 (page->delta && !is_ours(d, page->delta)))
 		r = error_config(err, "foreign-link",
 				 "dataverse answers a link to another address than %s", d->url);
 	if (r != OK)
@@ -303,8 +300,8 @@ static struct column *mutable_column(struct table *t, const char *name)
 static const char *label_of(const cJSON *option)
 {
 	const cJSON *label = cJSON_GetObjectItemCaseSensitive(option, "Label");
-	const char *text = json_string(
-	    cJSON_GetObjectItemCaseSensitive(label, "UserLocalizedLabel"), "Label");
+	const char *text =
+	    json_string(cJSON_GetObjectItemCaseSensitive(label, "UserLocalizedLabel"), "Label");
 	if (text)
 		return text;
 	text = json_string(
@@ -325,9 +322,9 @@ static void read_options(struct column *c, const cJSON *a)
 
 	if (!cJSON_IsObject(set))
 		set = cJSON_GetObjectItemCaseSensitive(a, "GlobalOptionSet");
-	cJSON_ArrayForEach(o, cJSON_GetObjectItemCaseSensitive(set, "Options"))
-		if (json_int(o, "Value", &value))
-			column_add_option(c, value, label_of(o));
+	cJSON_ArrayForEach(
+	    o, cJSON_GetObjectItemCaseSensitive(set, "Options")) if (json_int(o, "Value", &value))
+	    column_add_option(c, value, label_of(o));
 }
 
 static void read_behavior(struct column *c, const cJSON *a)
@@ -386,11 +383,11 @@ enum result dataverse_table(struct dataverse *d, const char *name, mono_time now
 {
 	cJSON *json;
 	const cJSON *a;
-	enum result r = definition(
-	    d, name,
-	    "?$select=LogicalName,EntitySetName,PrimaryIdAttribute,ChangeTrackingEnabled"
-	    "&$expand=Attributes($select=LogicalName,AttributeType,IsValidForRead)",
-	    now, &json, err);
+	enum result r =
+	    definition(d, name,
+		       "?$select=LogicalName,EntitySetName,PrimaryIdAttribute,ChangeTrackingEnabled"
+		       "&$expand=Attributes($select=LogicalName,AttributeType,IsValidForRead)",
+		       now, &json, err);
 	if (r != OK)
 		return r;
 	struct table *t = table_new(name);

@@ -23,8 +23,8 @@ enum {
 
 /* One environment with one application user. */
 struct dataverse {
-	struct http *http;   /* borrowed */
-	const char *url;     /* https://org.crm.dynamics.com, no slash at the end */
+	struct http *http; /* borrowed */
+	const char *url;   /* https://org.crm.dynamics.com, no slash at the end */
 	struct oauth oauth;
 	struct buffer scratch; /* of json_parse_exact */
 };
@@ -52,9 +52,9 @@ enum result dataverse_get(struct dataverse *d, const char *url, const char *pref
 /* One page of a collection or of a delta. */
 struct dataverse_page {
 	cJSON *json;
-	const cJSON *rows;	/* array */
-	const char *next;	/* nextLink or NULL */
-	const char *delta;	/* deltaLink or NULL */
+	const cJSON *rows; /* array */
+	const char *next;  /* nextLink or NULL */
+	const char *delta; /* deltaLink or NULL */
 };
 /* Also checks that links lead to this environment: the token must not go elsewhere. */
 enum result dataverse_page(struct dataverse *d, const char *url, int64_t page_size, mono_time now,

@@ -86,7 +86,7 @@ static bool walk(struct document *doc, int index, int depth, int *budget)
 }
 
 struct document *doc_load_text(const char *name, const char *text, size_t len,
-			    struct problems *problems)
+			       struct problems *problems)
 {
 	struct document *doc = xcalloc(1, sizeof *doc);
 	yaml_parser_t parser;
@@ -264,8 +264,7 @@ struct place doc_place(struct node n)
 	if (!node)
 		return (struct place){n.doc ? n.doc->file : NULL, 0, 0};
 	return (struct place){n.index > n.doc->own ? n.doc->over : n.doc->file,
-			      (int)node->start_mark.line + 1,
-			      (int)node->start_mark.column + 1};
+			      (int)node->start_mark.line + 1, (int)node->start_mark.column + 1};
 }
 
 const char *doc_text(struct node n)
@@ -332,8 +331,7 @@ struct node doc_get(struct node map, const char *key)
 	return (struct node){map.doc, 0};
 }
 
-void doc_only(struct node map, struct problems *p, const char *what,
-	       const char *const *known)
+void doc_only(struct node map, struct problems *p, const char *what, const char *const *known)
 {
 	if (doc_kind(map) != DOC_MAP) {
 		if (doc_there(map))
@@ -362,8 +360,7 @@ void doc_only(struct node map, struct problems *p, const char *what,
 	}
 }
 
-const char *doc_string(struct node map, const char *key, const char *fallback,
-			struct problems *p)
+const char *doc_string(struct node map, const char *key, const char *fallback, struct problems *p)
 {
 	struct node n = doc_get(map, key);
 	if (!doc_there(n) || doc_is_null(n))
@@ -373,8 +370,7 @@ const char *doc_string(struct node map, const char *key, const char *fallback,
 	return doc_text(n) ? doc_text(n) : fallback;
 }
 
-const char *doc_required(struct node map, const char *key, const char *what,
-			  struct problems *p)
+const char *doc_required(struct node map, const char *key, const char *what, struct problems *p)
 {
 	const char *s = doc_string(map, key, NULL, p);
 	if (!s && !doc_text(doc_get(map, key)) && !doc_count(doc_get(map, key)))
@@ -397,7 +393,7 @@ static bool whole_number(const char *s, int64_t *out, const char **rest)
 }
 
 int64_t doc_int(struct node map, const char *key, int64_t fallback, int64_t min, int64_t max,
-		 struct problems *p)
+		struct problems *p)
 {
 	struct node n = doc_get(map, key);
 	const char *s = doc_text(n), *rest;
@@ -412,7 +408,7 @@ int64_t doc_int(struct node map, const char *key, int64_t fallback, int64_t min,
 }
 
 int64_t doc_duration(struct node map, const char *key, int64_t fallback_ms, int64_t min_ms,
-		      int64_t max_ms, struct problems *p)
+		     int64_t max_ms, struct problems *p)
 {
 	static const struct {
 		const char *unit;
@@ -436,7 +432,7 @@ int64_t doc_duration(struct node map, const char *key, int64_t fallback_ms, int6
 }
 
 int doc_choice(struct node map, const char *key, int fallback, const char *const *names,
-		struct problems *p)
+	       struct problems *p)
 {
 	struct node n = doc_get(map, key);
 	const char *s = doc_text(n);

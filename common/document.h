@@ -25,14 +25,14 @@ struct problems {
 	struct problem {
 		struct place at;
 		char *text;
-	} *items;
+	} * items;
 	size_t count;
 };
 
 enum { PROBLEMS_MAX = 200 }; /* further ones are counted as one line "and more" */
 
 void problem(struct problems *p, struct place at, const char *fmt, ...)
-	__attribute__((format(printf, 3, 4)));
+    __attribute__((format(printf, 3, 4)));
 /* "file:line:column: text" for the i-th; malloc'ed. */
 char *problem_text(const struct problems *p, size_t i);
 void problems_free(struct problems *p);
@@ -51,7 +51,7 @@ enum { DOC_FILE_MAX = 1 << 20, DOC_DEPTH_MAX = 32 };
  * aliases are refused: they make a small file large. */
 struct document *doc_load(const char *path, struct problems *problems);
 struct document *doc_load_text(const char *name, const char *text, size_t len,
-			    struct problems *problems);
+			       struct problems *problems);
 void doc_free(struct document *doc);
 /* Lays a second document over the first, once: mappings are merged key by key, anything else
  * replaces what stands there. Places keep naming the file they are from. over can be freed. */
@@ -71,28 +71,26 @@ struct place doc_place(struct node n);
 const char *doc_text(struct node n);
 bool doc_is_null(struct node n);
 
-size_t doc_count(struct node n);		       /* entries of a list or map */
-struct node doc_item(struct node n, size_t i);      /* i-th of a list */
-struct node doc_key(struct node n, size_t i);       /* i-th key of a map */
-struct node doc_value(struct node n, size_t i);     /* i-th value of a map */
+size_t doc_count(struct node n);		/* entries of a list or map */
+struct node doc_item(struct node n, size_t i);	/* i-th of a list */
+struct node doc_key(struct node n, size_t i);	/* i-th key of a map */
+struct node doc_value(struct node n, size_t i); /* i-th value of a map */
 struct node doc_get(struct node map, const char *key);
 
 /* Reports keys of a map that are not in the NULL-ended list, and keys given twice. */
-void doc_only(struct node map, struct problems *p, const char *what,
-	       const char *const *known);
+void doc_only(struct node map, struct problems *p, const char *what, const char *const *known);
 
 /* Typed members.  A wrong type is a problem and yields the fallback. */
-const char *doc_string(struct node map, const char *key, const char *fallback,
-			struct problems *p);
+const char *doc_string(struct node map, const char *key, const char *fallback, struct problems *p);
 const char *doc_required(struct node map, const char *key, const char *what,
-			  struct problems *p); /* never NULL: "" after the problem */
+			 struct problems *p); /* never NULL: "" after the problem */
 int64_t doc_int(struct node map, const char *key, int64_t fallback, int64_t min, int64_t max,
-		 struct problems *p);
+		struct problems *p);
 /* "500ms", "30s", "5m", "2h", "30d" in milliseconds. */
 int64_t doc_duration(struct node map, const char *key, int64_t fallback_ms, int64_t min_ms,
-		      int64_t max_ms, struct problems *p);
+		     int64_t max_ms, struct problems *p);
 /* One of the NULL-ended names; returns its index. */
 int doc_choice(struct node map, const char *key, int fallback, const char *const *names,
-		struct problems *p);
+	       struct problems *p);
 
 #endif

@@ -112,8 +112,8 @@ char *redact(char *out, size_t size, const char *text, size_t len)
 		unsigned char c = (unsigned char)text[i];
 		char close = closing((char)c);
 		/* An apostrophe inside a word ("isn't") opens nothing. */
-		if (c == '\'' && i > 0 && is_mail_char((unsigned char)text[i - 1]) &&
-		    i + 1 < len && is_mail_char((unsigned char)text[i + 1]))
+		if (c == '\'' && i > 0 && is_mail_char((unsigned char)text[i - 1]) && i + 1 < len &&
+		    is_mail_char((unsigned char)text[i + 1]))
 			close = 0;
 		if (close) {
 			const char *end = memchr(text + i + 1, close, len - i - 1);

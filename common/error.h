@@ -30,24 +30,25 @@ enum {
 
 /* Filled once where the cause is known.  Plain data; the caller supplies it and owns nothing. */
 struct error {
-	char reason[48];	/* stable word for metrics and headers: "http-503", "too-long" */
-	char text[600];		/* lower case, factual, one line, no record contents */
-	mono_time not_before;	/* with RETRY: earliest time to try again; 0 when it does not matter */
-	int exit_code;		/* with FATAL: EXIT_PERMANENT or EXIT_TEMPORARY */
+	char reason[48]; /* stable word for metrics and headers: "http-503", "too-long" */
+	char text[600];	 /* lower case, factual, one line, no record contents */
+	mono_time
+	    not_before; /* with RETRY: earliest time to try again; 0 when it does not matter */
+	int exit_code;	/* with FATAL: EXIT_PERMANENT or EXIT_TEMPORARY */
 };
 
 /* Set err (which may be NULL) and return the result named, so that `return error_retry(...)`
  * reads as what it is.  text is a printf format; newlines and control characters become blanks. */
 enum result error_retry(struct error *err, const char *reason, const char *text, ...)
-	__attribute__((format(printf, 3, 4)));
+    __attribute__((format(printf, 3, 4)));
 enum result error_reject(struct error *err, const char *reason, const char *text, ...)
-	__attribute__((format(printf, 3, 4)));
+    __attribute__((format(printf, 3, 4)));
 /* FATAL that a restart does not heal: exit 100. */
 enum result error_config(struct error *err, const char *reason, const char *text, ...)
-	__attribute__((format(printf, 3, 4)));
+    __attribute__((format(printf, 3, 4)));
 /* FATAL that a restart may heal: exit 111. */
 enum result error_restart(struct error *err, const char *reason, const char *text, ...)
-	__attribute__((format(printf, 3, 4)));
+    __attribute__((format(printf, 3, 4)));
 
 /* Rewrites the text of err with something in front: "where: text". */
 void error_prefix(struct error *err, const char *where, ...) __attribute__((format(printf, 2, 3)));

@@ -103,14 +103,15 @@ static enum result produce(struct extract_output *o, const char *topic, const ch
 		rd_kafka_headers_t *h = times ? rd_kafka_headers_copy(times) : NULL;
 		rd_kafka_resp_err_t code = rd_kafka_producev(
 		    o->producer, RD_KAFKA_V_TOPIC(topic), RD_KAFKA_V_KEY(key, strlen(key)),
-		    RD_KAFKA_V_VALUE((void *)value, len),
-		    RD_KAFKA_V_MSGFLAGS(RD_KAFKA_MSG_F_COPY), RD_KAFKA_V_HEADERS(h), RD_KAFKA_V_END);
+		    RD_KAFKA_V_VALUE((void *)value, len), RD_KAFKA_V_MSGFLAGS(RD_KAFKA_MSG_F_COPY),
+		    RD_KAFKA_V_HEADERS(h), RD_KAFKA_V_END);
 		if (code && h)
 			rd_kafka_headers_destroy(h);
 		if (!code)
 			break;
 		if (code != RD_KAFKA_RESP_ERR__QUEUE_FULL)
-			return error_restart(err, "produce", "producing: %s", rd_kafka_err2str(code));
+			return error_restart(err, "produce", "producing: %s",
+					     rd_kafka_err2str(code));
 		rd_kafka_poll(o->producer, 100);
 	}
 	o->records++;
@@ -158,7 +159,8 @@ enum result extract_reject(struct extract_output *o, const char *key, const void
 		if (!code)
 			break;
 		if (code != RD_KAFKA_RESP_ERR__QUEUE_FULL)
-			return error_restart(err, "produce", "producing: %s", rd_kafka_err2str(code));
+			return error_restart(err, "produce", "producing: %s",
+					     rd_kafka_err2str(code));
 		rd_kafka_poll(o->producer, 100);
 	}
 	return r;

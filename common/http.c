@@ -88,11 +88,10 @@ static struct curl_slist *prepare(struct http *h, CURL *c, const struct http_req
 	struct curl_slist *headers = NULL;
 
 	curl_easy_reset(c);
-	*res = (struct http_response){.retry_after_ms = -1,
-				      .sent = true,
-				      .body = {.data = res->body.data,
-					       .cap = res->body.cap,
-					       .max = req->max_response_bytes}};
+	*res = (struct http_response){
+	    .retry_after_ms = -1,
+	    .sent = true,
+	    .body = {.data = res->body.data, .cap = res->body.cap, .max = req->max_response_bytes}};
 	buffer_reset(&res->body);
 	*why = 0;
 	for (size_t i = 0; i < HTTP_HEADERS_MAX && req->headers[i]; i++)
@@ -324,7 +323,8 @@ enum result http_download(struct http *h, const struct http_download *d, struct 
 				    d->user ? d->user : "", text);
 	if (code == CURLE_PEER_FAILED_VERIFICATION)
 		return error_config(err, "host-key",
-				    "the server's key is not the one in known_hosts_file: %s", text);
+				    "the server's key is not the one in known_hosts_file: %s",
+				    text);
 	if (code == CURLE_REMOTE_FILE_NOT_FOUND || code == CURLE_FILE_COULDNT_READ_FILE)
 		return error_retry(err, "not-there", "%s", text);
 	return error_retry(err, "no-response", "%s", text);

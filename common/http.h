@@ -37,7 +37,7 @@ struct http_response {
 	int64_t retry_after_ms; /* -1 when the header was absent (seconds or HTTP-date) */
 	char content_type[96];
 	struct buffer body;
-	char failure[200];	/* with status 0: why, without the URL */
+	char failure[200]; /* with status 0: why, without the URL */
 };
 
 struct http;

@@ -30,10 +30,10 @@ bool json_is_true(const cJSON *object, const char *name);
 
 /* Strict conversions of a whole text. */
 bool text_to_int(const char *s, int64_t min, int64_t max, int64_t *out);
-bool text_to_double(const char *s, double *out);	/* finite only */
-bool text_is_decimal(const char *s);			/* -?digits[.digits], no exponent */
-bool text_is_guid(const char *s);			/* 8-4-4-4-12, any case, no braces */
-bool text_is_utf8(const char *s, size_t len);		/* well-formed, without NUL */
-size_t utf8_length(const char *s);			/* code points */
+bool text_to_double(const char *s, double *out); /* finite only */
+bool text_is_decimal(const char *s);		 /* -?digits[.digits], no exponent */
+bool text_is_guid(const char *s);		 /* 8-4-4-4-12, any case, no braces */
+bool text_is_utf8(const char *s, size_t len);	 /* well-formed, without NUL */
+size_t utf8_length(const char *s);		 /* code points */
 
 #endif

@@ -99,7 +99,8 @@ rd_kafka_t *kafka_consumer(const struct config *c, const char *group, const char
 				 {"partition.assignment.strategy", "cooperative-sticky"},
 				 {NULL, NULL}};
 	return make(RD_KAFKA_CONSUMER,
-		    conf_new(c, RD_KAFKA_CONSUMER, group, (const char *const(*)[2])ours, cb, err), err);
+		    conf_new(c, RD_KAFKA_CONSUMER, group, (const char *const(*)[2])ours, cb, err),
+		    err);
 }
 
 rd_kafka_t *kafka_reader(const struct config *c, const char *client, struct error *err)
@@ -111,8 +112,9 @@ rd_kafka_t *kafka_reader(const struct config *c, const char *client, struct erro
 				 {"isolation.level", "read_committed"},
 				 {"enable.partition.eof", "true"},
 				 {NULL, NULL}};
-	return make(RD_KAFKA_CONSUMER,
-		    conf_new(c, RD_KAFKA_CONSUMER, client, (const char *const(*)[2])ours, NULL, err), err);
+	return make(
+	    RD_KAFKA_CONSUMER,
+	    conf_new(c, RD_KAFKA_CONSUMER, client, (const char *const(*)[2])ours, NULL, err), err);
 }
 
 rd_kafka_t *kafka_producer(const struct config *c, const char *client, const char *transactional_id,
@@ -129,7 +131,8 @@ rd_kafka_t *kafka_producer(const struct config *c, const char *client, const cha
 				 {"message.timeout.ms", transactional_id ? timeout : NULL},
 				 {NULL, NULL}};
 	return make(RD_KAFKA_PRODUCER,
-		    conf_new(c, RD_KAFKA_PRODUCER, client, (const char *const(*)[2])ours, cb, err), err);
+		    conf_new(c, RD_KAFKA_PRODUCER, client, (const char *const(*)[2])ours, cb, err),
+		    err);
 }
 
 enum result kafka_wait_ready(rd_kafka_t *rk, const struct config *c, int timeout_ms,
@@ -197,7 +200,8 @@ enum result kafka_read_all(rd_kafka_t *reader, const char *topic, int idle_ms,
 				     rd_kafka_err2str(code));
 	rd_kafka_topic_partition_list_t *all = rd_kafka_topic_partition_list_new(8);
 	for (int i = 0; i < meta->topics[0].partition_cnt; i++, open++)
-		rd_kafka_topic_partition_list_add(all, topic, i)->offset = RD_KAFKA_OFFSET_BEGINNING;
+		rd_kafka_topic_partition_list_add(all, topic, i)->offset =
+		    RD_KAFKA_OFFSET_BEGINNING;
 	rd_kafka_metadata_destroy(meta);
 	if (!open)
 		r = error_config(err, "no-topic", "the topic %s does not exist", topic);

@@ -62,7 +62,7 @@ struct loop {
 	struct partition {
 		bool ours;
 		int64_t committed;
-	} *partitions;
+	} * partitions;
 	size_t partition_count;
 	bool paused;
 	mono_time polled, committed_at, reported;
@@ -371,7 +371,8 @@ static rd_kafka_topic_partition_list_t *to_commit(struct loop *l)
 		int64_t at = window_position(l->window, (int32_t)i);
 		if (!l->partitions[i].ours || at < 0 || at <= l->partitions[i].committed)
 			continue;
-		rd_kafka_topic_partition_list_add(list, l->stage->self->input, (int32_t)i)->offset = at;
+		rd_kafka_topic_partition_list_add(list, l->stage->self->input, (int32_t)i)->offset =
+		    at;
 		l->partitions[i].committed = at;
 	}
 	return list;
@@ -480,8 +481,8 @@ static void revoked(struct loop *l, rd_kafka_topic_partition_list_t *partitions)
 	rd_kafka_error_t *e = rd_kafka_incremental_unassign(l->consumer, partitions);
 	if (e)
 		rd_kafka_error_destroy(e);
-	log_info(lost ? "partitions lost" : "partitions revoked", "count",
-		 log_int(partitions->cnt), NULL);
+	log_info(lost ? "partitions lost" : "partitions revoked", "count", log_int(partitions->cnt),
+		 NULL);
 }
 
 static void on_rebalance(rd_kafka_t *rk, rd_kafka_resp_err_t code,

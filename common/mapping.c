@@ -13,10 +13,15 @@
 #include "arena.h"
 #include "json.h"
 
-const char *const consent_flags[] = {
-    "blackList",       "blackListEmail",      "blackListFax",		 "blackListMobile",
-    "blackListPhone",  "blackListPostalMail", "blackListPushnotification", "ccpaOptOut",
-    NULL};
+const char *const consent_flags[] = {"blackList",
+				     "blackListEmail",
+				     "blackListFax",
+				     "blackListMobile",
+				     "blackListPhone",
+				     "blackListPostalMail",
+				     "blackListPushnotification",
+				     "ccpaOptOut",
+				     NULL};
 
 enum kind { NOTHING, TEXT, NUMBER, DECIMAL, REAL, FLAG, DAY, TIME };
 
@@ -267,8 +272,8 @@ static void put(avro_value_t *field, const struct scalar *s)
 static bool convertible(const struct field_config *f, const struct column *c,
 			const struct attribute *a)
 {
-	bool text = c->type == COLUMN_STRING || c->type == COLUMN_GUID || c->type == COLUMN_LOOKUP ||
-		    (c->type == COLUMN_CHOICE && f->picklist_label);
+	bool text = c->type == COLUMN_STRING || c->type == COLUMN_GUID ||
+		    c->type == COLUMN_LOOKUP || (c->type == COLUMN_CHOICE && f->picklist_label);
 	bool whole = c->type == COLUMN_INT || c->type == COLUMN_LONG ||
 		     (c->type == COLUMN_CHOICE && !f->picklist_label);
 
@@ -373,8 +378,8 @@ static void compile_field(struct mapping *m, const struct field_config *config, 
 		return;
 	if (!convertible(config, f->column, f->attribute))
 		problem(p, config->at, "%s is %s (%s) and %s is %s: this does not convert%s",
-			config->from, column_type_name(f->column->type), f->column->kind, config->to,
-			attribute_type_name(f->attribute->type),
+			config->from, column_type_name(f->column->type), f->column->kind,
+			config->to, attribute_type_name(f->attribute->type),
 			f->attribute->type == ATTRIBUTE_ENUM ? "; name each with \"values\"" : "");
 	if (config->picklist_label && f->column->type != COLUMN_CHOICE)
 		problem(p, config->at, "\"picklist\" is for choices, %s is %s", config->from,
@@ -404,8 +409,8 @@ static int by_text(const void *a, const void *b)
 static const char *target_type(enum attribute_type t)
 {
 	static const char *const types[] = {
-	    [ATTRIBUTE_STRING] = "string", [ATTRIBUTE_BOOLEAN] = "boolean",
-	    [ATTRIBUTE_LONG] = "long",	   [ATTRIBUTE_DOUBLE] = "double",
+	    [ATTRIBUTE_STRING] = "string",  [ATTRIBUTE_BOOLEAN] = "boolean",
+	    [ATTRIBUTE_LONG] = "long",	    [ATTRIBUTE_DOUBLE] = "double",
 	    [ATTRIBUTE_DATE] = SCHEMA_DATE, [ATTRIBUTE_DATETIME] = SCHEMA_TIMESTAMP,
 	    [ATTRIBUTE_ENUM] = "string"};
 	return types[t];
@@ -430,11 +435,13 @@ static char *target_schema(struct mapping *m)
 			i++;
 			continue;
 		}
-		buffer_printf(&row, "{\"name\":\"%.*s\",\"type\":[\"null\",{\"type\":\"record\","
-				    "\"name\":\"%s_%.*s\",\"fields\":[",
+		buffer_printf(&row,
+			      "{\"name\":\"%.*s\",\"type\":[\"null\",{\"type\":\"record\","
+			      "\"name\":\"%s_%.*s\",\"fields\":[",
 			      (int)prefix - 1, f->config->to, m->resource->name, (int)prefix - 1,
 			      f->config->to);
-		for (; i < m->field_count && !strncmp(m->fields[i].config->to, f->config->to, prefix);
+		for (;
+		     i < m->field_count && !strncmp(m->fields[i].config->to, f->config->to, prefix);
 		     i++, inner++) {
 			buffer_puts(&row, inner ? "," : "");
 			m->fields[i].group = at;

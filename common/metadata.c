@@ -17,14 +17,22 @@ static const struct {
 	const char *kind;
 	enum column_type type;
 } column_kinds[] = {
-    {"String", COLUMN_STRING},	       {"Memo", COLUMN_STRING},
-    {"Uniqueidentifier", COLUMN_GUID}, {"Boolean", COLUMN_BOOLEAN},
-    {"Integer", COLUMN_INT},	       {"BigInt", COLUMN_LONG},
-    {"Double", COLUMN_DOUBLE},	       {"Decimal", COLUMN_DECIMAL},
-    {"Money", COLUMN_DECIMAL},	       {"DateTime", COLUMN_DATETIME},
-    {"DateTime/DateOnly", COLUMN_DATE}, {"Picklist", COLUMN_CHOICE},
-    {"State", COLUMN_CHOICE},	       {"Status", COLUMN_CHOICE},
-    {"Lookup", COLUMN_LOOKUP},	       {"Customer", COLUMN_LOOKUP},
+    {"String", COLUMN_STRING},
+    {"Memo", COLUMN_STRING},
+    {"Uniqueidentifier", COLUMN_GUID},
+    {"Boolean", COLUMN_BOOLEAN},
+    {"Integer", COLUMN_INT},
+    {"BigInt", COLUMN_LONG},
+    {"Double", COLUMN_DOUBLE},
+    {"Decimal", COLUMN_DECIMAL},
+    {"Money", COLUMN_DECIMAL},
+    {"DateTime", COLUMN_DATETIME},
+    {"DateTime/DateOnly", COLUMN_DATE},
+    {"Picklist", COLUMN_CHOICE},
+    {"State", COLUMN_CHOICE},
+    {"Status", COLUMN_CHOICE},
+    {"Lookup", COLUMN_LOOKUP},
+    {"Customer", COLUMN_LOOKUP},
     {"Owner", COLUMN_LOOKUP},
 };
 
@@ -43,9 +51,9 @@ static const struct {
 
 const char *column_type_name(enum column_type t)
 {
-	static const char *const names[] = {"string", "guid",	 "boolean", "int",
-					    "long",   "double",	 "decimal", "date",
-					    "datetime", "choice", "lookup", "unsupported"};
+	static const char *const names[] = {"string",	"guid",	  "boolean", "int",
+					    "long",	"double", "decimal", "date",
+					    "datetime", "choice", "lookup",  "unsupported"};
 	return names[t];
 }
 
@@ -240,9 +248,9 @@ static enum result read_file(const char *path, const char *name, cJSON **out, st
 	buffer_free(&text);
 	if (!cJSON_IsObject(*out)) {
 		cJSON_Delete(*out);
-		return error_config(err, "metadata",
-				    "%s is no metadata file; `tideway metadata pull` writes it anew",
-				    path);
+		return error_config(
+		    err, "metadata",
+		    "%s is no metadata file; `tideway metadata pull` writes it anew", path);
 	}
 	return OK;
 }
@@ -295,15 +303,15 @@ enum result table_load(const char *dir, const char *name, struct table **out, st
 				column_add_option(column, value, o->valuestring);
 		}
 		cJSON_ArrayForEach(o, cJSON_GetObjectItemCaseSensitive(c, "targets"))
-			column_add_target(column, o->string, o->valuestring ? o->valuestring : "");
+		    column_add_target(column, o->string, o->valuestring ? o->valuestring : "");
 	}
 	cJSON_Delete(json);
 	table_sort(t);
 	if (!*t->entity_set || !*t->primary_id || !t->column_count) {
 		table_free(t);
-		return error_config(err, "metadata",
-				    "%s is no metadata file; `tideway metadata pull` writes it anew",
-				    path);
+		return error_config(
+		    err, "metadata",
+		    "%s is no metadata file; `tideway metadata pull` writes it anew", path);
 	}
 	*out = t;
 	return OK;
@@ -326,8 +334,7 @@ enum result table_save(const char *dir, const struct table *t, struct error *err
 		cJSON_AddStringToObject(o, "type", c->kind);
 		if (c->max_length)
 			cJSON_AddNumberToObject(o, "max_length", (double)c->max_length);
-		cJSON *options =
-		    c->option_count ? cJSON_AddObjectToObject(o, "options") : NULL;
+		cJSON *options = c->option_count ? cJSON_AddObjectToObject(o, "options") : NULL;
 		for (size_t j = 0; j < c->option_count; j++) {
 			char number[24];
 			snprintf(number, sizeof number, "%lld", (long long)c->options[j].value);
@@ -361,17 +368,17 @@ enum result resource_load(const char *dir, const char *name, struct resource **o
 		struct attribute *attribute = resource_add(res, a->string, kind ? kind : "");
 		json_int(a, "length", &attribute->length);
 		attribute->read_only = json_is_true(a, "read_only");
-		cJSON_ArrayForEach(v, cJSON_GetObjectItemCaseSensitive(a, "values"))
-			if (cJSON_IsString(v))
-				attribute_add_value(attribute, v->valuestring);
+		cJSON_ArrayForEach(
+		    v, cJSON_GetObjectItemCaseSensitive(a, "values")) if (cJSON_IsString(v))
+		    attribute_add_value(attribute, v->valuestring);
 	}
 	cJSON_Delete(json);
 	resource_sort(res);
 	if (!*res->path || !res->attribute_count) {
 		resource_free(res);
-		return error_config(err, "metadata",
-				    "%s is no metadata file; `tideway metadata pull` writes it anew",
-				    path);
+		return error_config(
+		    err, "metadata",
+		    "%s is no metadata file; `tideway metadata pull` writes it anew", path);
 	}
 	*out = res;
 	return OK;
@@ -455,21 +462,24 @@ enum result resource_same(const struct resource *saved, const struct resource *l
 					    "resource %s: attribute %s does not exist any more",
 					    saved->name, paths[i]);
 		if (s && strcmp(s->kind, l->kind))
-			return error_config(err, "metadata-changed",
-					    "resource %s: attribute %s is %s, the saved metadata "
-					    "says %s; run `tideway metadata pull` and `tideway check`",
-					    saved->name, paths[i], l->kind, s->kind);
+			return error_config(
+			    err, "metadata-changed",
+			    "resource %s: attribute %s is %s, the saved metadata "
+			    "says %s; run `tideway metadata pull` and `tideway check`",
+			    saved->name, paths[i], l->kind, s->kind);
 		if (s && l->length && (!s->length || l->length < s->length))
-			return error_config(err, "metadata-changed",
-					    "resource %s: attribute %s takes %d characters, the saved "
-					    "metadata says %d; run `tideway metadata pull`",
-					    saved->name, paths[i], (int)l->length, (int)s->length);
+			return error_config(
+			    err, "metadata-changed",
+			    "resource %s: attribute %s takes %d characters, the saved "
+			    "metadata says %d; run `tideway metadata pull`",
+			    saved->name, paths[i], (int)l->length, (int)s->length);
 		const char *gone = s ? value_gone(s, l) : NULL;
 		if (gone)
-			return error_config(err, "metadata-changed",
-					    "resource %s: attribute %s does not take \"%s\" any more; "
-					    "run `tideway metadata pull` and `tideway check`",
-					    saved->name, paths[i], gone);
+			return error_config(
+			    err, "metadata-changed",
+			    "resource %s: attribute %s does not take \"%s\" any more; "
+			    "run `tideway metadata pull` and `tideway check`",
+			    saved->name, paths[i], gone);
 	}
 	return OK;
 }

@@ -15,9 +15,18 @@
 
 /* How a Dataverse column looks in our records; COLUMN_OTHER can be in a file but not mapped. */
 enum column_type {
-	COLUMN_STRING, COLUMN_GUID, COLUMN_BOOLEAN, COLUMN_INT, COLUMN_LONG, COLUMN_DOUBLE,
+	COLUMN_STRING,
+	COLUMN_GUID,
+	COLUMN_BOOLEAN,
+	COLUMN_INT,
+	COLUMN_LONG,
+	COLUMN_DOUBLE,
 	COLUMN_DECIMAL, /* Decimal and Money: exact text */
-	COLUMN_DATE, COLUMN_DATETIME, COLUMN_CHOICE, COLUMN_LOOKUP, COLUMN_OTHER
+	COLUMN_DATE,
+	COLUMN_DATETIME,
+	COLUMN_CHOICE,
+	COLUMN_LOOKUP,
+	COLUMN_OTHER
 };
 
 struct column {
@@ -28,12 +37,12 @@ struct column {
 	struct column_option {
 		int64_t value;
 		char *label;
-	} *options;
+	} * options;
 	size_t option_count;
 	/* Of lookups: the navigation property by which a row of `table` is bound. */
 	struct column_target {
 		char *table, *navigation;
-	} *targets;
+	} * targets;
 	size_t target_count;
 };
 
@@ -45,8 +54,14 @@ struct table {
 };
 
 enum attribute_type {
-	ATTRIBUTE_STRING, ATTRIBUTE_BOOLEAN, ATTRIBUTE_LONG, ATTRIBUTE_DOUBLE, ATTRIBUTE_DATE,
-	ATTRIBUTE_DATETIME, ATTRIBUTE_ENUM, ATTRIBUTE_OTHER
+	ATTRIBUTE_STRING,
+	ATTRIBUTE_BOOLEAN,
+	ATTRIBUTE_LONG,
+	ATTRIBUTE_DOUBLE,
+	ATTRIBUTE_DATE,
+	ATTRIBUTE_DATETIME,
+	ATTRIBUTE_ENUM,
+	ATTRIBUTE_OTHER
 };
 
 struct attribute {
@@ -61,7 +76,7 @@ struct attribute {
 
 struct resource {
 	char *name;
-	char *path; /* "profileAndServicesExt/profile", under the base URL */
+	char *path;		      /* "profileAndServicesExt/profile", under the base URL */
 	struct attribute *attributes; /* by path */
 	size_t attribute_count;
 };

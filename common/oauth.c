@@ -13,10 +13,9 @@ enum { TOKEN_RESPONSE_MAX = 64 * 1024, TOKEN_TIMEOUT_MS = 20000 };
 /* Codes of RFC 6749 section 5.2 that a restart does not heal. */
 static bool is_refusal(const char *code)
 {
-	static const char *const codes[] = {"invalid_client",	     "unauthorized_client",
-					    "invalid_scope",	     "invalid_grant",
-					    "unsupported_grant_type", "invalid_request",
-					    "bad_request",	     NULL};
+	static const char *const codes[] = {
+	    "invalid_client",	      "unauthorized_client", "invalid_scope", "invalid_grant",
+	    "unsupported_grant_type", "invalid_request",     "bad_request",   NULL};
 	for (size_t i = 0; code && codes[i]; i++)
 		if (!strcmp(code, codes[i]))
 			return true;
@@ -45,8 +44,8 @@ static enum result read_answer(struct oauth *o, const struct http_response *res,
 				 "client_secret and scope",
 				 o->token_url, code);
 	} else {
-		r = error_retry(err, "token", "%s answered %d without a usable token",
-				o->token_url, res->status);
+		r = error_retry(err, "token", "%s answered %d without a usable token", o->token_url,
+				res->status);
 		if (res->retry_after_ms > 0)
 			err->not_before = mono_add(now, res->retry_after_ms);
 	}

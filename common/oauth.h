@@ -10,8 +10,8 @@
 
 struct oauth {
 	const char *token_url, *client_id, *client_secret, *scope; /* borrowed */
-	char *header;	    /* "Authorization: Bearer …" or NULL */
-	mono_time renew_at; /* a fifth of the life before its end, at most 5 minutes */
+	char *header;	      /* "Authorization: Bearer …" or NULL */
+	mono_time renew_at;   /* a fifth of the life before its end, at most 5 minutes */
 	mono_time not_before; /* after a failure, when to ask again at the earliest */
 };
 

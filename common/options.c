@@ -48,7 +48,8 @@ static bool store(const struct option_spec *s, const char *value, const char *pr
 		errno = 0;
 		*s->number = strtol(value, &end, 10);
 		if (errno || end == value || *end) {
-			error_config(err, "usage", "--%s wants a whole number, not \"%s\"; see %s --help",
+			error_config(err, "usage",
+				     "--%s wants a whole number, not \"%s\"; see %s --help",
 				     s->name, value, program);
 			return false;
 		}
@@ -72,8 +73,9 @@ enum options_outcome options_parse(const struct option_table *table, int argc, c
 				return OPTIONS_BAD;
 			}
 			if (n == max) {
-				error_config(err, "usage", "unexpected argument \"%s\"; see %s --help",
-					     word, table->program);
+				error_config(err, "usage",
+					     "unexpected argument \"%s\"; see %s --help", word,
+					     table->program);
 				return OPTIONS_BAD;
 			}
 			operands[n++] = word;

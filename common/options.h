@@ -16,9 +16,9 @@ struct option_list {
 };
 
 struct option_spec {
-	const char *name; /* without the dashes; NULL ends the table */
-	const char *arg;  /* how the value is called in --help; NULL for a flag */
-	const char *help; /* one line; names the default */
+	const char *name;  /* without the dashes; NULL ends the table */
+	const char *arg;   /* how the value is called in --help; NULL for a flag */
+	const char *help;  /* one line; names the default */
 	const char **text; /* exactly one of these four is set */
 	struct option_list *list;
 	bool *flag;
@@ -30,7 +30,7 @@ struct option_table {
 	const char *arguments; /* behind the options in the usage line, "" when none */
 	const char *synopsis;  /* what it does, a few lines */
 	const struct option_spec *specs;
-	const char *footer;    /* exit codes, examples; may be NULL */
+	const char *footer; /* exit codes, examples; may be NULL */
 };
 
 enum options_outcome { OPTIONS_RUN, OPTIONS_DONE, OPTIONS_BAD };

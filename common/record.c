@@ -95,7 +95,8 @@ bool record_some(const avro_value_t *field, avro_value_t *out)
 		*out = *field;
 		return true;
 	}
-	if (avro_value_get_discriminant(field, &branch) || avro_value_get_current_branch(field, out))
+	if (avro_value_get_discriminant(field, &branch) ||
+	    avro_value_get_current_branch(field, out))
 		return false;
 	return avro_value_get_type(out) != AVRO_NULL;
 }
@@ -344,7 +345,8 @@ enum result record_from_json(const cJSON *json, avro_value_t *value, struct erro
 	case AVRO_INT64:
 		if (text && datetime_parse(text, strlen(text), true, &t))
 			avro_value_set_long(value, t.ms);
-		else if (cJSON_IsNumber(json) && json->valuedouble > -9e15 && json->valuedouble < 9e15)
+		else if (cJSON_IsNumber(json) && json->valuedouble > -9e15 &&
+			 json->valuedouble < 9e15)
 			avro_value_set_long(value, (int64_t)json->valuedouble);
 		else
 			return misfit(err, "a whole number or a time");
@@ -355,7 +357,8 @@ enum result record_from_json(const cJSON *json, avro_value_t *value, struct erro
 		avro_value_set_double(value, json->valuedouble);
 		return OK;
 	case AVRO_ENUM:
-		symbol = text ? avro_schema_enum_get_by_name(avro_value_get_schema(value), text) : -1;
+		symbol =
+		    text ? avro_schema_enum_get_by_name(avro_value_get_schema(value), text) : -1;
 		if (symbol < 0)
 			return misfit(err, "one of the symbols");
 		avro_value_set_enum(value, symbol);

@@ -80,8 +80,9 @@ static enum result call(struct registry *r, const char *method, const char *befo
 					      "and password",
 					      r->url, res.status);
 		else if (res.status >= 500 || res.status == 429 || !*json)
-			result = error_retry(err, "registry", "the schema registry at %s answers %d%s",
-					     r->url, res.status, *json ? "" : " without JSON");
+			result =
+			    error_retry(err, "registry", "the schema registry at %s answers %d%s",
+					r->url, res.status, *json ? "" : " without JSON");
 	} else {
 		error_prefix(err, "the schema registry at %s", r->url);
 	}
@@ -134,8 +135,8 @@ enum result registry_latest(struct registry *r, const char *subject, char **sche
 {
 	cJSON *json;
 	int status;
-	enum result result = call(r, "GET", "/subjects/", subject, "/versions/latest", NULL,
-				  &status, &json, err);
+	enum result result =
+	    call(r, "GET", "/subjects/", subject, "/versions/latest", NULL, &status, &json, err);
 	const char *text = result == OK ? json_string(json, "schema") : NULL;
 
 	*schema = NULL;

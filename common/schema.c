@@ -136,7 +136,8 @@ static bool symbols_fit(struct comparison *c, const cJSON *old, const cJSON *nex
 	{
 		bool found = false;
 		cJSON_ArrayForEach(t, cJSON_GetObjectItemCaseSensitive(next, "symbols")) found |=
-		    cJSON_IsString(s) && cJSON_IsString(t) && !strcmp(s->valuestring, t->valuestring);
+		    cJSON_IsString(s) && cJSON_IsString(t) &&
+		    !strcmp(s->valuestring, t->valuestring);
 		if (!found) {
 			snprintf(c->why, c->size, "the field %s loses the symbol %s", path,
 				 cJSON_IsString(s) ? s->valuestring : "?");
@@ -165,7 +166,8 @@ static bool fits(struct comparison *c, const cJSON *old, const cJSON *next, cons
 		snprintf(c->why, c->size, "the field %s could be null and cannot any more", path);
 		return false;
 	}
-	if (!old_kind || !next_kind || (strcmp(old_kind, next_kind) && !widens(old_kind, next_kind))) {
+	if (!old_kind || !next_kind ||
+	    (strcmp(old_kind, next_kind) && !widens(old_kind, next_kind))) {
 		snprintf(c->why, c->size, "the field %s changes from %s to %s", path, a, b);
 		return false;
 	}

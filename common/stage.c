@@ -66,9 +66,9 @@ static enum result prepare(struct stage *s, const struct stage_program *p,
 				    flow_kind_name(s->flow->kind), s->pipeline.stages[0].program,
 				    s->pipeline.stages[1].program, s->pipeline.stages[2].program);
 	s->http = http_new("tideway/" TIDEWAY_VERSION, &stage_stop);
-	s->registry =
-	    registry_new(s->http, s->config->registry.url, s->config->registry.credentials.client_id,
-			 s->config->registry.credentials.client_secret);
+	s->registry = registry_new(s->http, s->config->registry.url,
+				   s->config->registry.credentials.client_id,
+				   s->config->registry.credentials.client_secret);
 	s->wire = wire_new(s->registry);
 	return OK;
 }
@@ -92,16 +92,26 @@ int stage_main(int argc, char **argv, const struct stage_program *p)
 	enum log_level level;
 	struct error err = {0};
 	struct option_spec specs[] = {
-	    {.name = "config", .arg = "FILE", .help = "the configuration; a second one overrides",
+	    {.name = "config",
+	     .arg = "FILE",
+	     .help = "the configuration; a second one overrides",
 	     .list = &paths},
-	    {.name = "flow", .arg = "NAME", .help = "the flow to work for; no default",
+	    {.name = "flow",
+	     .arg = "NAME",
+	     .help = "the flow to work for; no default",
 	     .text = &flow},
-	    {.name = "instance", .arg = "NAME",
-	     .help = "stable name of this process; default: none", .text = &s.instance},
-	    {.name = "log-level", .arg = "LEVEL",
-	     .help = "debug, info, warn or error; default: info", .text = &level_text},
-	    {.name = "records", .arg = "FILE",
-	     .help = "map JSON lines, no broker; - is stdin; default: none", .text = &s.records},
+	    {.name = "instance",
+	     .arg = "NAME",
+	     .help = "stable name of this process; default: none",
+	     .text = &s.instance},
+	    {.name = "log-level",
+	     .arg = "LEVEL",
+	     .help = "debug, info, warn or error; default: info",
+	     .text = &level_text},
+	    {.name = "records",
+	     .arg = "FILE",
+	     .help = "map JSON lines, no broker; - is stdin; default: none",
+	     .text = &s.records},
 	    {0},
 	};
 	if (p->position != STAGE_TRANSFORM)
@@ -193,7 +203,9 @@ void stage_log_kafka(const rd_kafka_t *rk, int level, const char *facility, cons
 	if (!strcmp(facility, "CONFWARN"))
 		level = 7;
 	/* Connections that come and go are librdkafka's to mend; what ends the work is returned. */
-	log_line(level <= 3 ? LOG_LEVEL_WARN : level <= 5 ? LOG_LEVEL_INFO : LOG_LEVEL_DEBUG,
+	log_line(level <= 3   ? LOG_LEVEL_WARN
+		 : level <= 5 ? LOG_LEVEL_INFO
+			      : LOG_LEVEL_DEBUG,
 		 "librdkafka", "facility", facility, "text", text, NULL);
 }
 
@@ -209,7 +221,8 @@ int64_t stage_backoff_ms(unsigned attempt, uint32_t *seed)
 	return ms - ms / 5 + (int64_t)(*seed >> 8) % (ms * 2 / 5 + 1);
 }
 
-rd_kafka_resp_err_t stage_positions(rd_kafka_t *consumer, rd_kafka_topic_partition_list_t *partitions)
+rd_kafka_resp_err_t stage_positions(rd_kafka_t *consumer,
+				    rd_kafka_topic_partition_list_t *partitions)
 {
 	rd_kafka_resp_err_t code = rd_kafka_committed(consumer, partitions, 15000);
 

@@ -23,8 +23,8 @@
 
 struct stage {
 	const char *program;
-	const char *instance;  /* --instance, or NULL */
-	const char *records;   /* a transformer's --records, or NULL */
+	const char *instance; /* --instance, or NULL */
+	const char *records;  /* a transformer's --records, or NULL */
 	struct config *config;
 	const struct flow *flow;
 	struct pipeline pipeline;
@@ -71,7 +71,8 @@ int64_t stage_backoff_ms(unsigned attempt, uint32_t *seed);
 
 /* Where a group member begins in a partition: its committed offset, or the beginning.  Sets the
  * offsets of `partitions` in place. */
-rd_kafka_resp_err_t stage_positions(rd_kafka_t *consumer, rd_kafka_topic_partition_list_t *partitions);
+rd_kafka_resp_err_t stage_positions(rd_kafka_t *consumer,
+				    rd_kafka_topic_partition_list_t *partitions);
 
 /* One log line for an error that is not the end. */
 void stage_log_error(const char *msg, enum result r, const struct error *err);

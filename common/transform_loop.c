@@ -66,8 +66,9 @@ static struct position *position_of(struct loop *l, int32_t partition)
 
 static enum result fatal(struct loop *l, const char *what, rd_kafka_error_t *e)
 {
-	enum result r = error_restart(&l->err, rd_kafka_error_is_fatal(e) ? "fenced" : "transaction",
-				      "%s: %s", what, rd_kafka_error_string(e));
+	enum result r =
+	    error_restart(&l->err, rd_kafka_error_is_fatal(e) ? "fenced" : "transaction", "%s: %s",
+			  what, rd_kafka_error_string(e));
 	rd_kafka_error_destroy(e);
 	l->broken = r;
 	return r;
@@ -243,8 +244,8 @@ static void revoked(struct loop *l, rd_kafka_topic_partition_list_t *partitions)
 		rd_kafka_error_destroy(e);
 	if (r == RETRY) /* what we keep was part of the aborted transaction, too */
 		rewind_all(l);
-	log_info(lost ? "partitions lost" : "partitions revoked", "count",
-		 log_int(partitions->cnt), NULL);
+	log_info(lost ? "partitions lost" : "partitions revoked", "count", log_int(partitions->cnt),
+		 NULL);
 }
 
 static void on_rebalance(rd_kafka_t *rk, rd_kafka_resp_err_t err,
@@ -268,7 +269,8 @@ static enum result produced(struct loop *l, rd_kafka_resp_err_t code)
 		rd_kafka_poll(l->producer, 100);
 		return RETRY;
 	}
-	return l->broken = error_restart(&l->err, "produce", "producing: %s", rd_kafka_err2str(code));
+	return l->broken =
+		   error_restart(&l->err, "produce", "producing: %s", rd_kafka_err2str(code));
 }
 
 static enum result produce(struct loop *l, const rd_kafka_message_t *m, const void *key,
@@ -280,7 +282,8 @@ static enum result produce(struct loop *l, const rd_kafka_message_t *m, const vo
 		rd_kafka_resp_err_t code = rd_kafka_producev(
 		    l->producer, RD_KAFKA_V_TOPIC(l->stage->self->output),
 		    RD_KAFKA_V_KEY(key, key_len), RD_KAFKA_V_VALUE((void *)value, value_len),
-		    RD_KAFKA_V_MSGFLAGS(RD_KAFKA_MSG_F_COPY), RD_KAFKA_V_HEADERS(h), RD_KAFKA_V_END);
+		    RD_KAFKA_V_MSGFLAGS(RD_KAFKA_MSG_F_COPY), RD_KAFKA_V_HEADERS(h),
+		    RD_KAFKA_V_END);
 		if (code && h)
 			rd_kafka_headers_destroy(h);
 		r = produced(l, code);
@@ -454,8 +457,8 @@ static enum result run_loop(struct loop *l)
 	while (r == OK && !stage_stop && l->broken == OK) {
 		int wait = 100;
 		if (l->in_transaction) {
-			int64_t left = mono_until(mono_now(),
-						  mono_add(l->transaction_began, interval));
+			int64_t left =
+			    mono_until(mono_now(), mono_add(l->transaction_began, interval));
 			wait = left < wait ? (int)left : wait;
 		}
 		rd_kafka_message_t *m = rd_kafka_consumer_poll(l->consumer, wait);

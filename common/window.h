@@ -24,8 +24,8 @@ struct window_item {
 	bool orphan;   /* its partition was given up while it was busy */
 	struct window_private {
 		int state;
-		struct window_item *after;     /* next of the same partition */
-		struct window_item *behind;    /* next of the same key */
+		struct window_item *after;  /* next of the same partition */
+		struct window_item *behind; /* next of the same key */
 		struct window_item *next_ready;
 		struct window_key *chain;
 	} p;
@@ -60,7 +60,7 @@ int64_t window_position(const struct window *w, int32_t partition);
  * an orphan: it still blocks its key and counts for no position. */
 void window_drop(struct window *w, int32_t partition, void (*free_payload)(void *payload));
 
-size_t window_count(const struct window *w);	  /* not done, orphans included */
+size_t window_count(const struct window *w); /* not done, orphans included */
 size_t window_ready_count(const struct window *w);
 size_t window_busy_in(const struct window *w, int32_t partition);
 

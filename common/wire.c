@@ -81,7 +81,8 @@ static enum result find_writer(struct wire *w, int32_t id, struct writer **out, 
 	r = record_class_new(&it->class, json, err);
 	if (r != OK) {
 		free(it);
-		return error_reject(err, "unknown-schema", "schema %d is none that we can read", id);
+		return error_reject(err, "unknown-schema", "schema %d is none that we can read",
+				    id);
 	}
 	record_new(&it->class, &it->value);
 	it->next = w->writers;
@@ -131,8 +132,8 @@ static bool texts_are_good(const avro_value_t *value)
 
 static enum result decode(const void *data, size_t len, avro_value_t *value, struct error *err)
 {
-	avro_reader_t reader = avro_reader_memory((const char *)data + WIRE_HEADER,
-						  (int64_t)(len - WIRE_HEADER));
+	avro_reader_t reader =
+	    avro_reader_memory((const char *)data + WIRE_HEADER, (int64_t)(len - WIRE_HEADER));
 	avro_value_reset(value);
 	int rc = avro_value_read(reader, value);
 	size_t rest = 0;
@@ -149,9 +150,8 @@ static enum result decode(const void *data, size_t len, avro_value_t *value, str
 	return OK;
 }
 
-enum result wire_decode(struct wire *w, const void *data, size_t len,
-			int32_t reader_id, avro_value_t *value,
-			struct error *err)
+enum result wire_decode(struct wire *w, const void *data, size_t len, int32_t reader_id,
+			avro_value_t *value, struct error *err)
 {
 	struct writer *writer;
 	int32_t id = -1;

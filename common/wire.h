@@ -21,9 +21,8 @@ enum result wire_encode(int32_t schema_id, avro_value_t *value, struct buffer *o
 
 /* Fills value, an instance of the schema reader_id.  REJECT: not our format, an unknown schema, bytes
  * that do not decode, trailing bytes, text that is no UTF-8.  RETRY: the registry is away. */
-enum result wire_decode(struct wire *w, const void *data, size_t len,
-			int32_t reader_id, avro_value_t *value,
-			struct error *err);
+enum result wire_decode(struct wire *w, const void *data, size_t len, int32_t reader_id,
+			avro_value_t *value, struct error *err);
 
 /* Decodes with the writer's own schema into a value that w owns, valid until the next decode with
  * the same schema.  *id tells which. */

@@ -40,9 +40,10 @@ static const char *env(const char *name)
 
 bool command_parse(struct command_line *line, int argc, char **argv, int *status)
 {
-	struct option_spec specs[12] = {
-	    {.name = "config", .arg = "FILE", .help = "the configuration; a second one overrides",
-	     .list = &line->configs}};
+	struct option_spec specs[12] = {{.name = "config",
+					 .arg = "FILE",
+					 .help = "the configuration; a second one overrides",
+					 .list = &line->configs}};
 	struct option_table table = {line->name, line->arguments, line->synopsis, specs, NULL};
 	struct error err;
 	size_t n = 1;

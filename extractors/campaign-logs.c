@@ -34,16 +34,16 @@ EMBED(email_event_avsc, "schemas/email-event.avsc");
 enum { CP_SIZE, CP_ROWS, CP_DONE, CP_SAVED_AT };
 
 enum {
-	FIELDS_MAX = 200,	 /* columns of a row */
-	FIELD_MAX = 64 * 1024,	 /* bytes of a field */
-	LISTING_MAX = 64 << 20,	 /* bytes of a directory listing */
-	SILENCE_MS = 30000,	 /* of the server in mid-file */
-	FILE_STEP_MS = 60000,	 /* then a step ends, so that the group hears of us */
+	FIELDS_MAX = 200,	/* columns of a row */
+	FIELD_MAX = 64 * 1024,	/* bytes of a field */
+	LISTING_MAX = 64 << 20, /* bytes of a directory listing */
+	SILENCE_MS = 30000,	/* of the server in mid-file */
+	FILE_STEP_MS = 60000,	/* then a step ends, so that the group hears of us */
 };
 
 struct file {
 	UT_hash_handle hh;
-	int64_t size;	   /* as checkpointed */
+	int64_t size; /* as checkpointed */
 	int64_t rows;
 	bool done;
 	int64_t seen_size; /* at the last listing, -1 before */
@@ -299,8 +299,7 @@ static enum result next_file(struct logs *x, struct extract_output *o, struct fi
 	*out = NULL;
 	for (f = x->files; f; f = f->hh.next)
 		f->listed = false;
-	r = strncmp(x->connection->url, "file://", 7) ? list_sftp(x, err)
-						      : list_local(x, err);
+	r = strncmp(x->connection->url, "file://", 7) ? list_sftp(x, err) : list_local(x, err);
 	if (r != OK)
 		return r;
 	HASH_SORT(x->files, by_file_name);
@@ -366,18 +365,17 @@ static bool is_one_of(const char *s, const char *const *words)
 
 /* Numbers, internal names or English labels.  Numbers 1, 2, 6, 7 and their labels are documented;
  * others are not, so they are quarantined rather than guessed. */
-static const char *const status_sent[] = {
-    "1", "sent", "taken into account by the service provider", NULL};
+static const char *const status_sent[] = {"1", "sent", "taken into account by the service provider",
+					  NULL};
 static const char *const status_failed[] = {"2", "failed", NULL};
-static const char *const status_nothing[] = {"6", "7", "pending", "delivery cancelled", "ignored",
-					     "not applicable", NULL};
+static const char *const status_nothing[] = {
+    "6", "7", "pending", "delivery cancelled", "ignored", "not applicable", NULL};
 static const char *const failure_hard[] = {"2", "hard", NULL};
 static const char *const failure_other[] = {"", "0", "1", "soft", "ignored", "not defined", NULL};
 static const char *const url_click[] = {"1", "email click", NULL};
 static const char *const url_open[] = {"2", "open", NULL};
-static const char *const url_nothing[] = {"3",	     "4",   "5",	   "6",
-					  "opt-out", "web", "transaction", "mirror page",
-					  NULL};
+static const char *const url_nothing[] = {"3",	 "4",		"5",	       "6", "opt-out",
+					  "web", "transaction", "mirror page", NULL};
 static const char *const yes[] = {"1", "true", "yes", NULL};
 
 /* Reasons 7 to 17 and 127 are exclusions before sending, no bounces (Campaign v8, "delivery
@@ -439,8 +437,8 @@ static void put(avro_value_t *event, size_t i, const char *text)
 	record_set_text(&some, text, strlen(text));
 }
 
-static enum result emit(struct reading *r, enum event_kind kind, const char *contact, wall_time time,
-			struct error *err)
+static enum result emit(struct reading *r, enum event_kind kind, const char *contact,
+			wall_time time, struct error *err)
 {
 	struct logs *x = r->x;
 	_cleanup_(freep) char *id = xasprintf("%s|%s|%s", x->connection->instance,
@@ -509,8 +507,8 @@ static enum result take_row(struct reading *r, struct error *err)
 		return OK;
 	}
 	for (int i = 0; i < 37; i++)
-		lower[i] = (char)(contact[i] >= 'A' && contact[i] <= 'F' ? contact[i] + 32
-									 : contact[i]);
+		lower[i] =
+		    (char)(contact[i] >= 'A' && contact[i] <= 'F' ? contact[i] + 32 : contact[i]);
 	if (!*field(r, LOG_ID) || strlen(field(r, LOG_ID)) > 100)
 		return error_reject(err, "bad-row", "the row has no usable id");
 	if (!datetime_parse(time_text, strlen(time_text), true, &time))
@@ -557,12 +555,13 @@ static void read_header(struct reading *r)
 			if (!strcmp(r->fields[i], r->kind->columns[c]))
 				r->columns[c] = i;
 		if (r->columns[c] < 0)
-			snprintf(missing + strlen(missing), sizeof missing - strlen(missing), "%s%s",
-				 *missing ? ", " : "", r->kind->columns[c]);
+			snprintf(missing + strlen(missing), sizeof missing - strlen(missing),
+				 "%s%s", *missing ? ", " : "", r->kind->columns[c]);
 	}
 	if (*missing) {
 		r->refused = true;
-		r->result = error_reject(&r->err, "bad-file", "the header has no column %s", missing);
+		r->result =
+		    error_reject(&r->err, "bad-file", "the header has no column %s", missing);
 	}
 }
 
@@ -640,8 +639,8 @@ static bool parse(struct reading *r, const char *data, size_t len)
 	}
 	if (csv_parse(&r->csv, data, len, on_field, on_row, r) != len && r->result == OK) {
 		r->refused = true;
-		r->result = error_reject(&r->err, "bad-file", "row %lld: %s",
-					 (long long)r->row + 1, csv_strerror(csv_error(&r->csv)));
+		r->result = error_reject(&r->err, "bad-file", "row %lld: %s", (long long)r->row + 1,
+					 csv_strerror(csv_error(&r->csv)));
 	}
 	return r->result == OK && !r->paused;
 }
@@ -695,8 +694,9 @@ static enum result finish(struct reading *r, enum result fetched, struct error *
 		/* Refused whole: said once, and not read again until it has another size. */
 		log_error("file refused", "file", r->file->name, "error", r->err.text, NULL);
 		struct error why = r->err;
-		r->result = extract_reject(r->o, r->file->name, r->file->name,
-					   strlen(r->file->name), r->file->name, r->row, &why, &r->err);
+		r->result =
+		    extract_reject(r->o, r->file->name, r->file->name, strlen(r->file->name),
+				   r->file->name, r->row, &why, &r->err);
 		x->rejected++;
 		if (r->result == OK)
 			r->result = save(r, true, &r->err);

@@ -97,7 +97,8 @@ static enum result check_live(struct extraction *x, struct error *err)
 	struct table *live = NULL;
 	size_t n;
 	const char *const *columns = mapping_columns(x->stage->mapping, &n);
-	enum result r = dataverse_table(&x->dataverse, x->stage->table->name, mono_now(), &live, err);
+	enum result r =
+	    dataverse_table(&x->dataverse, x->stage->table->name, mono_now(), &live, err);
 
 	if (r == OK)
 		r = table_same(x->stage->table, live, columns, n, err);
@@ -121,7 +122,8 @@ static enum result dataverse_open(struct stage *s, void **state, const struct re
 	x->links = seen_new();
 	position_clear(&x->at);
 	dataverse_init(&x->dataverse, s->http, c->url, c->credentials.token_url,
-		       c->credentials.client_id, c->credentials.client_secret, c->credentials.scope);
+		       c->credentials.client_id, c->credentials.client_secret,
+		       c->credentials.scope);
 	x->select = select_url(x);
 	record_new(&mapping_source(s->mapping)->record, &x->change);
 	r = record_class_new(&x->checkpoint_class, checkpoint_dataverse_avsc, err);
@@ -217,7 +219,8 @@ static enum result dataverse_begin(void *state, int32_t schema_id, struct error 
 	if (!x->known) {
 		begin_snapshot(x, wall_now());
 	} else if (strcmp(x->at.select, x->select)) {
-		log_info("the mapping reads other columns now", "table", x->stage->table->name, NULL);
+		log_info("the mapping reads other columns now", "table", x->stage->table->name,
+			 NULL);
 		if (x->at.phase == SNAPSHOT)
 			begin_snapshot(x, wall_now());
 		else
@@ -258,8 +261,8 @@ static enum result emit_row(struct extraction *x, struct extract_output *o, cons
 
 	avro_value_reset(&x->change);
 	r = change_from_row(mapping_source(x->stage->mapping), row, x->at.epoch, now,
-			    x->at.phase == SNAPSHOT ? ORIGIN_SNAPSHOT : ORIGIN_DELTA, &x->change, id,
-			    &why);
+			    x->at.phase == SNAPSHOT ? ORIGIN_SNAPSHOT : ORIGIN_DELTA, &x->change,
+			    id, &why);
 	if (r == OK)
 		r = wire_encode(x->schema_id, &x->change, &x->encoded, &why);
 	if (r != OK) {
@@ -316,9 +319,11 @@ static enum result emit_page(struct extraction *x, struct extract_output *o,
 		if (dataverse_is_delete(row, &id)) {
 			char lower[37];
 			if (!text_is_guid(id))
-				return error_retry(err, "bad-row", "a deletion without a usable id");
+				return error_retry(err, "bad-row",
+						   "a deletion without a usable id");
 			for (int i = 0; i < 37; i++)
-				lower[i] = (char)(id[i] >= 'A' && id[i] <= 'F' ? id[i] + 32 : id[i]);
+				lower[i] =
+				    (char)(id[i] >= 'A' && id[i] <= 'F' ? id[i] + 32 : id[i]);
 			r = emit_delete(x, o, lower, now, err);
 		} else if (x->at.phase != CLOSING) {
 			r = emit_row(x, o, row, now, x->at.rows + *rows + 1, err);
@@ -347,8 +352,8 @@ static enum result step(struct extraction *x, struct extract_output *o, int64_t 
 	struct dataverse_page page;
 	wall_time now = wall_now();
 	int64_t rows;
-	enum result r = dataverse_page(&x->dataverse, url, x->stage->flow->page_size, mono_now(),
-				       &page, err);
+	enum result r =
+	    dataverse_page(&x->dataverse, url, x->stage->flow->page_size, mono_now(), &page, err);
 
 	if (r == RETRY && !strcmp(err->reason, "expired-delta-token")) {
 		log_error("the delta token has expired: full read; rows deleted meanwhile are not "
@@ -365,8 +370,9 @@ static enum result step(struct extraction *x, struct extract_output *o, int64_t 
 	if (r != OK)
 		return r;
 	r = emit_page(x, o, &page, now, &rows, err);
-	if (r == OK && page.next && (strlen(page.next) > LINK_MAX || !strcmp(page.next, url) ||
-				     seen_has(x->links, page.next, strlen(page.next))))
+	if (r == OK && page.next &&
+	    (strlen(page.next) > LINK_MAX || !strcmp(page.next, url) ||
+	     seen_has(x->links, page.next, strlen(page.next))))
 		r = error_retry(err, "link-loop", "the next link of a page was read before");
 	if (r == OK && !page.next && !page.delta && (x->at.phase == SNAPSHOT || rows))
 		r = error_retry(err, "no-delta-link", "the last page has no delta link");
@@ -374,8 +380,8 @@ static enum result step(struct extraction *x, struct extract_output *o, int64_t 
 		dataverse_page_free(&page);
 		return r;
 	}
-	bool quiet = !rows && !page.next && x->at.phase == DELTA &&
-		     now.ms - x->at.saved.ms < SAVE_QUIET_MS;
+	bool quiet =
+	    !rows && !page.next && x->at.phase == DELTA && now.ms - x->at.saved.ms < SAVE_QUIET_MS;
 	bool snapshot = x->at.phase == SNAPSHOT;
 	x->at.rows += rows;
 	if (page.next) {

@@ -101,8 +101,8 @@ static cJSON *leaf(const struct attribute *a, const avro_value_t *value)
 
 /* Fields that the record's own schema does not have are not written: a record from before a
  * mapping change must not clear what it knows nothing of. */
-static enum result add_fields(struct campaign_loader *l, const char *prefix, const avro_value_t *row,
-			      cJSON *object, struct error *err)
+static enum result add_fields(struct campaign_loader *l, const char *prefix,
+			      const avro_value_t *row, cJSON *object, struct error *err)
 {
 	size_t n;
 
@@ -164,7 +164,8 @@ static enum result campaign_prepare(void *state, const rd_kafka_message_t *m,
 		out->is_delete = true;
 		return OK;
 	}
-	enum result r = wire_decode_as_written(l->stage->wire, m->payload, m->len, &change, &id, err);
+	enum result r =
+	    wire_decode_as_written(l->stage->wire, m->payload, m->len, &change, &id, err);
 	if (r != OK)
 		return r;
 	if (record_index(change, "row") != CHANGE_ROW)
@@ -216,7 +217,9 @@ static enum result campaign_request(void *state, const struct load_job *job,
 		return r;
 	bool post = w->body && job->step == POST;
 	campaign_url(&l->campaign, path, post ? NULL : w->key, &l->url);
-	*req = (struct http_request){.method = !w->body ? "DELETE" : post ? "POST" : "PATCH",
+	*req = (struct http_request){.method = !w->body ? "DELETE"
+					       : post	? "POST"
+							: "PATCH",
 				     .url = l->url.data,
 				     .max_response_bytes = CAMPAIGN_ANSWER_MAX_BYTES,
 				     .timeout_ms = l->stage->flow->request_timeout_ms};

@@ -90,7 +90,8 @@ static enum result open_table(struct dataverse_loader *l, enum event_kind kind, 
 		if (!strcmp(regarding->targets[i].table, "contact"))
 			t->navigation = regarding->targets[i].navigation;
 	if (!t->navigation)
-		return error_config(err, "metadata", "table %s cannot be regarding a contact", a->table);
+		return error_config(err, "metadata", "table %s cannot be regarding a contact",
+				    a->table);
 	return OK;
 }
 
@@ -103,7 +104,8 @@ static enum result dataverse_open(struct stage *s, void **state, struct error *e
 	l->stage = s;
 	l->body = BUFFER((size_t)64 << 20);
 	dataverse_init(&l->dataverse, s->http, c->url, c->credentials.token_url,
-		       c->credentials.client_id, c->credentials.client_secret, c->credentials.scope);
+		       c->credentials.client_id, c->credentials.client_secret,
+		       c->credentials.scope);
 	r = record_class_new(&l->class, email_activity_avsc, err);
 	if (r == OK) {
 		record_new(&l->class, &l->activity);

@@ -73,9 +73,10 @@ int command_check(int argc, char **argv)
 	struct command_line line = {
 	    .name = "tideway check",
 	    .arguments = "",
-	    .synopsis = "Finds every mistake in the configuration, against the saved metadata: keys\n"
-			"that are not known, columns and attributes that do not exist, types that\n"
-			"do not convert, values that would re-subscribe somebody. Writes nothing."};
+	    .synopsis =
+		"Finds every mistake in the configuration, against the saved metadata: keys\n"
+		"that are not known, columns and attributes that do not exist, types that\n"
+		"do not convert, values that would re-subscribe somebody. Writes nothing."};
 	struct problems problems = {0};
 	int status = EXIT_OK;
 

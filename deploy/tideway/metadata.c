@@ -81,7 +81,8 @@ static enum result pull(const struct config *c, struct error *err)
 	enum result r = OK;
 
 	dataverse_init(&p.dataverse, http, d->url, d->credentials.token_url,
-		       d->credentials.client_id, d->credentials.client_secret, d->credentials.scope);
+		       d->credentials.client_id, d->credentials.client_secret,
+		       d->credentials.scope);
 	campaign_init(&p.campaign, http, a->url, a->credentials.token_url,
 		      a->credentials.client_id ? a->credentials.client_id : "",
 		      a->credentials.client_secret, a->credentials.scope);

@@ -67,9 +67,11 @@ static int list_flow(rd_kafka_t *reader, const struct config *c, const struct fl
 int command_rejected(int argc, char **argv)
 {
 	const char *flow_name = NULL;
-	struct option_spec specs[] = {
-	    {.name = "flow", .arg = "NAME", .help = "only this flow; default: all", .text = &flow_name},
-	    {0}};
+	struct option_spec specs[] = {{.name = "flow",
+				       .arg = "NAME",
+				       .help = "only this flow; default: all",
+				       .text = &flow_name},
+				      {0}};
 	struct command_line line = {
 	    .name = "tideway rejected",
 	    .arguments = "ls",

@@ -78,17 +78,22 @@ int command_replay(int argc, char **argv)
 	const char *flow_name = NULL, *stage_name = NULL, *from = NULL;
 	struct option_spec specs[] = {
 	    {.name = "flow", .arg = "NAME", .help = "the flow; no default", .text = &flow_name},
-	    {.name = "stage", .arg = "NAME", .help = "a transformer or loader; no default",
+	    {.name = "stage",
+	     .arg = "NAME",
+	     .help = "a transformer or loader; no default",
 	     .text = &stage_name},
-	    {.name = "from", .arg = "beginning", .help = "where to go back to; no default",
+	    {.name = "from",
+	     .arg = "beginning",
+	     .help = "where to go back to; no default",
 	     .text = &from},
 	    {0}};
 	struct command_line line = {
 	    .name = "tideway replay",
 	    .arguments = "",
-	    .synopsis = "Sets a stage back to the beginning of its topic. The stage must be stopped:\n"
-			"while its group has members they are named and nothing is done. Writes are\n"
-			"keyed, so a replay ends in the same state that it found.",
+	    .synopsis =
+		"Sets a stage back to the beginning of its topic. The stage must be stopped:\n"
+		"while its group has members they are named and nothing is done. Writes are\n"
+		"keyed, so a replay ends in the same state that it found.",
 	    .specs = specs};
 	const struct flow *flow;
 	struct pipeline p;
@@ -97,7 +102,8 @@ int command_replay(int argc, char **argv)
 	if (!command_parse(&line, argc, argv, &status))
 		return status;
 	if (!flow_name || !stage_name || !from || strcmp(from, "beginning")) {
-		fprintf(stderr, "tideway replay: wants --flow NAME --stage NAME --from beginning\n");
+		fprintf(stderr,
+			"tideway replay: wants --flow NAME --stage NAME --from beginning\n");
 		return EXIT_PERMANENT;
 	}
 	struct config *c = command_config(&line, &status);
@@ -108,7 +114,8 @@ int command_replay(int argc, char **argv)
 		const struct pipeline_stage *s = find_stage(&p, stage_name);
 		rd_kafka_t *rk = NULL;
 		if (!s) {
-			fprintf(stderr, "tideway: the stages of %s that can be replayed are %s and %s\n",
+			fprintf(stderr,
+				"tideway: the stages of %s that can be replayed are %s and %s\n",
 				flow_name, p.stages[1].program, p.stages[2].program);
 			status = EXIT_PERMANENT;
 		} else {

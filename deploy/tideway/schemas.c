@@ -49,7 +49,8 @@ static int write_flow(const struct config *c, const struct flow *f, const char *
 	} else {
 		status = write_schema(dir, "crm", f->table, mapping_source(m)->record.json);
 		if (!status)
-			status = write_schema(dir, "campaign", f->resource, mapping_target(m)->json);
+			status =
+			    write_schema(dir, "campaign", f->resource, mapping_target(m)->json);
 	}
 	mapping_free(m);
 	table_free(table);
@@ -61,14 +62,17 @@ static int write_flow(const struct config *c, const struct flow *f, const char *
 int command_schemas(int argc, char **argv)
 {
 	const char *flow_name = NULL;
-	struct option_spec specs[] = {
-	    {.name = "flow", .arg = "NAME", .help = "only this flow; default: all", .text = &flow_name},
-	    {0}};
+	struct option_spec specs[] = {{.name = "flow",
+				       .arg = "NAME",
+				       .help = "only this flow; default: all",
+				       .text = &flow_name},
+				      {0}};
 	struct command_line line = {
 	    .name = "tideway schemas",
 	    .arguments = "DIR",
-	    .synopsis = "Writes the Avro schemas that follow from the mappings and the saved metadata\n"
-			"into DIR, a file a topic: crm.<table>.avsc and campaign.<resource>.avsc.",
+	    .synopsis =
+		"Writes the Avro schemas that follow from the mappings and the saved metadata\n"
+		"into DIR, a file a topic: crm.<table>.avsc and campaign.<resource>.avsc.",
 	    .specs = specs};
 	const struct flow *only;
 	int status = EXIT_OK;
@@ -85,7 +89,8 @@ int command_schemas(int argc, char **argv)
 	if (command_flow(c, flow_name, &only, &status)) {
 		mkdir(line.operands[0], 0777);
 		for (size_t i = 0; i < c->flow_count && !status; i++)
-			if (c->flows[i].kind != FLOW_EMAIL_EVENTS && (!only || only == &c->flows[i]))
+			if (c->flows[i].kind != FLOW_EMAIL_EVENTS &&
+			    (!only || only == &c->flows[i]))
 				status = write_flow(c, &c->flows[i], line.operands[0]);
 	}
 	config_free(c);

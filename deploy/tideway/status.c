@@ -51,8 +51,10 @@ static void read_last(struct asker *a)
 		struct position *p = &a->positions[i];
 		if (p->committed <= p->low)
 			continue;
-		int64_t from = p->committed - LOOK_BACK > p->low ? p->committed - LOOK_BACK : p->low;
-		rd_kafka_topic_partition_list_add(list, p->stage->input, p->partition)->offset = from;
+		int64_t from =
+		    p->committed - LOOK_BACK > p->low ? p->committed - LOOK_BACK : p->low;
+		rd_kafka_topic_partition_list_add(list, p->stage->input, p->partition)->offset =
+		    from;
 		left++;
 	}
 	if (left)
@@ -96,8 +98,8 @@ static enum result look_at_offsets(struct asker *a, const struct pipeline_stage 
 		rd_kafka_resp_err_t code =
 		    rd_kafka_query_watermark_offsets(a->reader, s->input, i, &low, &end, 15000);
 		if (code)
-			return error_restart(err, "broker", "reading the offsets of %s: %s", s->input,
-					     rd_kafka_err2str(code));
+			return error_restart(err, "broker", "reading the offsets of %s: %s",
+					     s->input, rd_kafka_err2str(code));
 		/* An extractor's own progress is the last record of its checkpoint topic. */
 		int64_t at = extractor ? end : offsets[i] >= 0 ? offsets[i] : low;
 		out->committed += at;
@@ -182,8 +184,8 @@ static int show(struct asker *a, const struct flow *only)
 			continue;
 		pipeline_of(a->c, &a->c->flows[i], &pipelines[i]);
 		for (int s = 0; s < STAGES; s++)
-			if (look(a, &pipelines[i].stages[s], s == STAGE_EXTRACT, &all[i * STAGES + (size_t)s],
-				 &err) != OK)
+			if (look(a, &pipelines[i].stages[s], s == STAGE_EXTRACT,
+				 &all[i * STAGES + (size_t)s], &err) != OK)
 				return command_fail(&err);
 	}
 	read_last(a);
@@ -209,15 +211,19 @@ int command_status(int argc, char **argv)
 	const char *flow_name = NULL;
 	bool json = false;
 	struct option_spec specs[] = {
-	    {.name = "flow", .arg = "NAME", .help = "only this flow; default: all", .text = &flow_name},
+	    {.name = "flow",
+	     .arg = "NAME",
+	     .help = "only this flow; default: all",
+	     .text = &flow_name},
 	    {.name = "json", .help = "for machines; default: a table", .flag = &json},
 	    {0}};
 	struct command_line line = {
 	    .name = "tideway status",
 	    .arguments = "",
-	    .synopsis = "Shows how far each stage is: members of its group, the sum of its committed\n"
-			"offsets, how many offsets are left to read (0 when it has read all), and\n"
-			"how old the last committed record is. An extractor has its last checkpoint.",
+	    .synopsis =
+		"Shows how far each stage is: members of its group, the sum of its committed\n"
+		"offsets, how many offsets are left to read (0 when it has read all), and\n"
+		"how old the last committed record is. An extractor has its last checkpoint.",
 	    .specs = specs};
 	const struct flow *flow;
 	struct error err;

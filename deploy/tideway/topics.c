@@ -27,7 +27,8 @@ static int create_flow(rd_kafka_t *rk, const struct config *c, const struct flow
 		} else if (admin_create(rk, &specs[i], (int)c->replication, &err) != OK) {
 			return command_fail(&err);
 		} else {
-			printf("%-50s created, %d partitions\n", specs[i].name, specs[i].partitions);
+			printf("%-50s created, %d partitions\n", specs[i].name,
+			       specs[i].partitions);
 		}
 	}
 	return status;
@@ -36,9 +37,11 @@ static int create_flow(rd_kafka_t *rk, const struct config *c, const struct flow
 int command_topics(int argc, char **argv)
 {
 	const char *flow_name = NULL;
-	struct option_spec specs[] = {
-	    {.name = "flow", .arg = "NAME", .help = "only this flow; default: all", .text = &flow_name},
-	    {0}};
+	struct option_spec specs[] = {{.name = "flow",
+				       .arg = "NAME",
+				       .help = "only this flow; default: all",
+				       .text = &flow_name},
+				      {0}};
 	struct command_line line = {
 	    .name = "tideway topics",
 	    .arguments = "create",

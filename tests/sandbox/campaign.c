@@ -105,10 +105,12 @@ static void token(struct campaign *c, const struct request *req, struct reply *r
 
 static bool authorized(struct campaign *c, const struct request *req, struct reply *rep)
 {
-	const char *header = request_header(req, "Authorization"), *key = request_header(req, "X-Api-Key");
+	const char *header = request_header(req, "Authorization"),
+		   *key = request_header(req, "X-Api-Key");
 	long long issued, serial, epoch;
 
-	if (!header || sscanf(header, "Bearer eyJ.ims.%lld.%lld.%lld", &issued, &serial, &epoch) != 3 ||
+	if (!header ||
+	    sscanf(header, "Bearer eyJ.ims.%lld.%lld.%lld", &issued, &serial, &epoch) != 3 ||
 	    epoch != c->token_epoch || time(NULL) >= issued + c->token_lifetime) {
 		snprintf(rep->route, sizeof rep->route, "unauthorized");
 		gateway_error(rep, 401, "401013", "Oauth token is not valid");
@@ -133,15 +135,17 @@ static void api(struct campaign *c, const char *rest, const struct request *req,
 		if (!strncmp(rest, "customResources", n) || !strncmp(rest, "workflow", n))
 			acs_not_implemented(rep, rest);
 		else
-			acs_error(rep, 404, "404 - Not Found (\"RST-360011 An error has occurred - please "
-					    "contact your administrator. Error rc=-2003\")");
+			acs_error(rep, 404,
+				  "404 - Not Found (\"RST-360011 An error has occurred - please "
+				  "contact your administrator. Error rc=-2003\")");
 		return;
 	}
 	rest += ext ? 22 : 19;
 	if (!strncmp(rest, "resourceType/", 13)) {
 		struct resource *r = store_resource(&c->store, rest + 13, strlen(rest + 13));
 		if (!r || (!ext && !r->built_in))
-			acs_error(rep, 404, "RST-360000 The resource '%.80s' is unknown.", rest + 13);
+			acs_error(rep, 404, "RST-360000 The resource '%.80s' is unknown.",
+				  rest + 13);
 		else if (strcmp(req->method, "GET"))
 			acs_error(rep, 405, "Method not allowed.");
 		else
@@ -171,8 +175,8 @@ static void handle(void *state, const struct request *req, struct reply *rep)
 	} else if (strstr(req->path, "/campaign/")) {
 		cJSON *o = cJSON_CreateObject();
 		cJSON_AddNumberToObject(o, "code", 500);
-		cJSON_AddStringToObject(o, "message",
-					"Oops. Something went wrong. Check your URI and try again.");
+		cJSON_AddStringToObject(
+		    o, "message", "Oops. Something went wrong. Check your URI and try again.");
 		reply_header(rep, "Content-Type", "application/json");
 		reply_json(rep, 500, o);
 	} else {
@@ -289,8 +293,10 @@ int main(int argc, char **argv)
 		"    | jq -r .access_token)\n"
 		"  curl -s -H \"Authorization: Bearer $T\" -H 'X-Api-Key: sandbox' \\\n"
 		"    127.0.0.1:8081/acme/campaign/profileAndServicesExt/profile/\n\n"
-		"More control: POST /_sandbox/deliver {\"name\":..,\"label\":..,\"campaign\":..} sends to\n"
-		"every profile that may be mailed and exports the logs; GET /_sandbox/events says what\n"
+		"More control: POST /_sandbox/deliver {\"name\":..,\"label\":..,\"campaign\":..} "
+		"sends to\n"
+		"every profile that may be mailed and exports the logs; GET /_sandbox/events says "
+		"what\n"
 		"really happened; POST /_sandbox/revoke-tokens.",
 	    .options = options,
 	    .option = option,

@@ -112,13 +112,16 @@ static void token(struct dataverse *d, const struct request *req, struct reply *
 	if (strcmp(req->method, "POST"))
 		reply_text(rep, 405, "%s", "");
 	else if (!grant || strcmp(grant, "client_credentials"))
-		token_error(rep, "unsupported_grant_type", 70003, "The app requested an unsupported grant type.");
+		token_error(rep, "unsupported_grant_type", 70003,
+			    "The app requested an unsupported grant type.");
 	else if (!id || !secret || strcmp(id, "sandbox"))
-		token_error(rep, "unauthorized_client", 700016, "Application was not found in the directory.");
+		token_error(rep, "unauthorized_client", 700016,
+			    "Application was not found in the directory.");
 	else if (strcmp(secret, "sandbox"))
 		token_error(rep, "invalid_client", 7000215, "Invalid client secret provided.");
 	else if (!scope || strcmp(scope, want))
-		token_error(rep, "invalid_scope", 70011, "The provided value for the input parameter 'scope' is not valid.");
+		token_error(rep, "invalid_scope", 70011,
+			    "The provided value for the input parameter 'scope' is not valid.");
 	else {
 		cJSON *o = cJSON_CreateObject();
 		char text[100];
@@ -142,13 +145,15 @@ static bool authorized(struct dataverse *d, const struct request *req, struct re
 	long long issued, epoch;
 	long serial;
 
-	if (header && sscanf(header, "Bearer eyJ.sandbox.%lld.%ld.%lld", &issued, &serial, &epoch) == 3 &&
+	if (header &&
+	    sscanf(header, "Bearer eyJ.sandbox.%lld.%ld.%lld", &issued, &serial, &epoch) == 3 &&
 	    epoch == d->token_epoch && time(NULL) < issued + d->token_lifetime)
 		return true;
 	snprintf(rep->route, sizeof rep->route, "unauthorized");
-	reply_header(rep, "WWW-Authenticate",
-		     "Bearer authorization_uri=%s://%s/sandbox/oauth2/authorize, resource_id=%s://%s/",
-		     req->scheme, req->host, req->scheme, req->host);
+	reply_header(
+	    rep, "WWW-Authenticate",
+	    "Bearer authorization_uri=%s://%s/sandbox/oauth2/authorize, resource_id=%s://%s/",
+	    req->scheme, req->host, req->scheme, req->host);
 	reply_text(rep, 401, "%s", "");
 	return false;
 }
@@ -161,7 +166,8 @@ static void whoami(struct dataverse *d, const struct request *req, struct reply 
 	char root[400], context[500];
 
 	api_root(req, root, sizeof root);
-	snprintf(context, sizeof context, "%s/$metadata#Microsoft.Dynamics.CRM.WhoAmIResponse", root);
+	snprintf(context, sizeof context, "%s/$metadata#Microsoft.Dynamics.CRM.WhoAmIResponse",
+		 root);
 	cJSON_AddStringToObject(o, "@odata.context", context);
 	cJSON_AddStringToObject(o, "BusinessUnitId", d->business_unit);
 	cJSON_AddStringToObject(o, "UserId", d->user);
@@ -194,7 +200,8 @@ static void service_document(struct dataverse *d, const struct request *req, str
 }
 
 /* (guid), ('…'), (pk=guid): the id in lower case, or false after answering. */
-static bool row_id(const struct table *t, const char *key, size_t len, char id[37], struct reply *rep)
+static bool row_id(const struct table *t, const char *key, size_t len, char id[37],
+		   struct reply *rep)
 {
 	size_t n = strlen(t->id);
 
@@ -211,19 +218,20 @@ static bool row_id(const struct table *t, const char *key, size_t len, char id[3
 		}
 	}
 	if (memchr(key, '=', len))
-		api_error(rep, 400, E_QUERY,
-			  "The key in the request URI is not valid for resource "
-			  "'Microsoft.Dynamics.CRM.%s'. Ensure that the names and number of key "
-			  "properties match the declared or alternate key properties for the resource "
-			  "'Microsoft.Dynamics.CRM.%s'.",
-			  t->name, t->name);
+		api_error(
+		    rep, 400, E_QUERY,
+		    "The key in the request URI is not valid for resource "
+		    "'Microsoft.Dynamics.CRM.%s'. Ensure that the names and number of key "
+		    "properties match the declared or alternate key properties for the resource "
+		    "'Microsoft.Dynamics.CRM.%s'.",
+		    t->name, t->name);
 	else
 		api_error(rep, 400, E_QUERY, "Bad key in the request URI.");
 	return false;
 }
 
-static void on_set(struct dataverse *d, struct table *t, const char *rest, const struct request *req,
-		   struct reply *rep)
+static void on_set(struct dataverse *d, struct table *t, const char *rest,
+		   const struct request *req, struct reply *rep)
 {
 	bool get = !strcmp(req->method, "GET"), post = !strcmp(req->method, "POST");
 
@@ -240,8 +248,8 @@ static void on_set(struct dataverse *d, struct table *t, const char *rest, const
 		snprintf(rep->route, sizeof rep->route, "%s CreateMultiple", t->set);
 		api_multiple(d, t, false, req, rep);
 	} else if (!*rest) {
-		api_error(rep, 405, E_QUERY, "The requested resource does not support http method '%s'.",
-			  req->method);
+		api_error(rep, 405, E_QUERY,
+			  "The requested resource does not support http method '%s'.", req->method);
 	} else {
 		api_not_implemented(rep, rest);
 	}
@@ -270,8 +278,8 @@ static void on_row(struct dataverse *d, struct table *t, const char *key, const 
 	else if (!strcmp(req->method, "DELETE"))
 		api_delete(d, t, id, req, rep);
 	else
-		api_error(rep, 405, E_QUERY, "The requested resource does not support http method '%s'.",
-			  req->method);
+		api_error(rep, 405, E_QUERY,
+			  "The requested resource does not support http method '%s'.", req->method);
 }
 
 static void api(struct dataverse *d, const char *rest, const struct request *req, struct reply *rep)
@@ -383,8 +391,8 @@ static bool open_product(void *state, struct server *srv, char *why, size_t size
 	rng_guid(&r, d->business_unit);
 	if (!*d->organization)
 		rng_guid(&r, d->organization);
-	if (!store_open(&d->store, d->tables_dir ? d->tables_dir : default_tables(), server_data(srv),
-			why, size))
+	if (!store_open(&d->store, d->tables_dir ? d->tables_dir : default_tables(),
+			server_data(srv), why, size))
 		return false;
 	if (server_contacts(srv) && store_is_empty(&d->store))
 		sample_make(d, server_contacts(srv), server_seed(srv));

@@ -14,7 +14,7 @@ struct campaign {
 
 /* Errors of the application are a bare JSON text, those of the gateway an object. */
 void acs_error(struct reply *rep, int status, const char *fmt, ...)
-	__attribute__((format(printf, 3, 4)));
+    __attribute__((format(printf, 3, 4)));
 void acs_not_implemented(struct reply *rep, const char *what);
 /* {scheme}://{host}/acme/campaign */
 void acs_base(const struct request *req, char *out, size_t size);

@@ -78,8 +78,8 @@ static cJSON *link_json(struct campaign *c, const struct resource *r, const stru
 	return o;
 }
 
-static cJSON *record_json(struct campaign *c, struct resource *r, const struct record *rec, bool ext,
-			  const struct request *req)
+static cJSON *record_json(struct campaign *c, struct resource *r, const struct record *rec,
+			  bool ext, const struct request *req)
 {
 	cJSON *o = cJSON_CreateObject();
 	char base[400], pkey[100], href[600], name[400];
@@ -158,7 +158,8 @@ static void list(struct campaign *c, struct resource *r, bool ext, const struct 
 		/* said */
 	} else if (lines < 1 || lines > LINE_COUNT_MAX ||
 		   (start && sscanf(start, "@C%lld", &after) != 1)) {
-		acs_error(rep, 500, "RST-360011 An error has occurred - please contact your administrator.");
+		acs_error(rep, 500,
+			  "RST-360011 An error has occurred - please contact your administrator.");
 	} else {
 		cJSON *o = cJSON_CreateObject(), *content = cJSON_AddArrayToObject(o, "content");
 		struct record rec = record_new(r);
@@ -182,11 +183,13 @@ static void list(struct campaign *c, struct resource *r, bool ext, const struct 
 		if (!start && !more)
 			cJSON_AddNumberToObject(count, "value", (double)n);
 		/* Big tables have no next page unless it is forced. */
-		bool big = store_count(&c->store, r) > c->big_table && !(force && !strcmp(force, "true"));
+		bool big =
+		    store_count(&c->store, r) > c->big_table && !(force && !strcmp(force, "true"));
 		if (more && !big) {
 			cJSON *next = cJSON_AddObjectToObject(o, "next");
-			snprintf(href, sizeof href, "%s/%s/%s/?_lineCount=%ld&_lineStart=@C%lld%s", base,
-				 root, r->name, lines, after, force ? "&_forcePagination=true" : "");
+			snprintf(href, sizeof href, "%s/%s/%s/?_lineCount=%ld&_lineStart=@C%lld%s",
+				 base, root, r->name, lines, after,
+				 force ? "&_forcePagination=true" : "");
 			cJSON_AddStringToObject(next, "href", href);
 		}
 		cJSON_AddBoolToObject(o, "serverSidePagination", true);
@@ -212,18 +215,19 @@ static bool is_day(const char *s)
 {
 	int y, m, d, n = 0;
 	static const int days[] = {31, 29, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31};
-	return sscanf(s, "%4d-%2d-%2d%n", &y, &m, &d, &n) == 3 && n == 10 && m >= 1 && m <= 12 && d >= 1 &&
-	       d <= days[m - 1];
+	return sscanf(s, "%4d-%2d-%2d%n", &y, &m, &d, &n) == 3 && n == 10 && m >= 1 && m <= 12 &&
+	       d >= 1 && d <= days[m - 1];
 }
 
 static bool is_time(const char *s)
 {
 	int h, m, sec, ms, n = 0;
-	if (strlen(s) != 24 || !is_day((char[11]){s[0], s[1], s[2], s[3], s[4], s[5], s[6], s[7], s[8], s[9], 0}))
+	if (strlen(s) != 24 ||
+	    !is_day((char[11]){s[0], s[1], s[2], s[3], s[4], s[5], s[6], s[7], s[8], s[9], 0}))
 		return false;
 	return (s[10] == ' ' || s[10] == 'T') &&
-	       sscanf(s + 11, "%2d:%2d:%2d.%3dZ%n", &h, &m, &sec, &ms, &n) == 4 && n == 13 && h < 24 &&
-	       m < 60 && sec < 60;
+	       sscanf(s + 11, "%2d:%2d:%2d.%3dZ%n", &h, &m, &sec, &ms, &n) == 4 && n == 13 &&
+	       h < 24 && m < 60 && sec < 60;
 }
 
 static bool is_number(const char *s, bool whole)
@@ -248,7 +252,8 @@ static bool refuse(struct reply *rep, const char *fmt, ...)
 }
 
 /* The text to store for a JSON value, or NULL after answering. Empty texts empty any field. */
-static char *accept(const struct resource *r, const struct field *f, const cJSON *v, struct reply *rep)
+static char *accept(const struct resource *r, const struct field *f, const cJSON *v,
+		    struct reply *rep)
 {
 	const char *s = cJSON_GetStringValue(v);
 	char number[64];
@@ -266,15 +271,19 @@ static char *accept(const struct resource *r, const struct field *f, const cJSON
 	if (f->kind == K_BOOLEAN && cJSON_IsBool(v))
 		return strdup(cJSON_IsTrue(v) ? "true" : "false");
 	if (!s || (f->kind == K_BOOLEAN && strcmp(s, "true") && strcmp(s, "false"))) {
-		refuse(rep, "XTK-170006 Unable to parse the value of the '%s' attribute of the '%s' resource.",
+		refuse(rep,
+		       "XTK-170006 Unable to parse the value of the '%s' attribute of the '%s' "
+		       "resource.",
 		       f->path, r->name);
 		return NULL;
 	}
 	switch (f->kind) {
 	case K_STRING:
 		if (characters(s) > (size_t)f->length) {
-			refuse(rep, "RST-360011 The value of the '%s' attribute of '%s' is longer than %d.",
-			       f->path, r->schema, f->length);
+			refuse(
+			    rep,
+			    "RST-360011 The value of the '%s' attribute of '%s' is longer than %d.",
+			    f->path, r->schema, f->length);
 			return NULL;
 		}
 		break;
@@ -283,8 +292,10 @@ static char *accept(const struct resource *r, const struct field *f, const cJSON
 		    !strcmp(e->valuestring, s);
 		if (*s && !found) {
 			refuse(rep,
-			       "RST-360011 An error has occurred - please contact your administrator. The "
-			       "value '%s' is not valid for the '%s:%s' enumeration of the '@%s' field",
+			       "RST-360011 An error has occurred - please contact your "
+			       "administrator. The "
+			       "value '%s' is not valid for the '%s:%s' enumeration of the '@%s' "
+			       "field",
 			       s, r->schema, f->path, f->path);
 			return NULL;
 		}
@@ -292,7 +303,8 @@ static char *accept(const struct resource *r, const struct field *f, const cJSON
 	case K_LONG:
 	case K_DOUBLE:
 		if (*s && !is_number(s, f->kind == K_LONG)) {
-			refuse(rep, "XTK-170006 '%s' is not a valid constant for '%s'.", s, f->path);
+			refuse(rep, "XTK-170006 '%s' is not a valid constant for '%s'.", s,
+			       f->path);
 			return NULL;
 		}
 		break;
@@ -323,7 +335,8 @@ static bool take(const struct resource *r, bool ext, const cJSON *json, const ch
 			bool group = false;
 			size_t n = strlen(path);
 			for (int k = 0; k < r->count && !group; k++)
-				group = !strncmp(r->fields[k].path, path, n) && r->fields[k].path[n] == '.';
+				group = !strncmp(r->fields[k].path, path, n) &&
+					r->fields[k].path[n] == '.';
 			if (group) {
 				if (!take(r, ext, m, path, rec, given, rep))
 					return false;
@@ -331,12 +344,14 @@ static bool take(const struct resource *r, bool ext, const cJSON *json, const ch
 			}
 		}
 		if (i < 0 || (r->fields[i].extension && !ext))
-			return refuse(rep, "'%s' property is not valid for the '%s' resource.", path, r->name);
+			return refuse(rep, "'%s' property is not valid for the '%s' resource.",
+				      path, r->name);
 		if (r->fields[i].read_only)
-			return refuse(rep,
-				      "Cannot update the '%s' property that is read-only / '%s' property is "
-				      "not valid for the '%s' resource.",
-				      path, path, r->name);
+			return refuse(
+			    rep,
+			    "Cannot update the '%s' property that is read-only / '%s' property is "
+			    "not valid for the '%s' resource.",
+			    path, path, r->name);
 		if (r->fields[i].kind == K_COLLECTION || r->fields[i].kind == K_LINK) {
 			acs_not_implemented(rep, path); /* by PKey and nested: later */
 			return false;
@@ -393,7 +408,8 @@ static cJSON *body_of(const struct request *req, struct reply *rep)
 			  : cJSON_ParseWithLengthOpts(req->body, req->body_len + 1, &end, 1);
 	if (!cJSON_IsObject(json)) {
 		cJSON_Delete(json);
-		acs_error(rep, 500, "RST-360011 An error has occurred - the body is no JSON object.");
+		acs_error(rep, 500,
+			  "RST-360011 An error has occurred - the body is no JSON object.");
 		return NULL;
 	}
 	return json;
@@ -415,8 +431,10 @@ static void create(struct campaign *c, struct resource *r, bool ext, const struc
 		const char *key = key_of(r, &rec);
 		if (has_key(c, r) && *key && store_by_key(&c->store, r, key, &other)) {
 			refuse(rep,
-			       "A '%s' with the same key '%s' already exists. PGS-220000 PostgreSQL error: "
-			       "ERROR: duplicate key value violates unique constraint \"%s_%s\" DETAIL: Key "
+			       "A '%s' with the same key '%s' already exists. PGS-220000 "
+			       "PostgreSQL error: "
+			       "ERROR: duplicate key value violates unique constraint \"%s_%s\" "
+			       "DETAIL: Key "
 			       "(s%s)=(%s) already exists.",
 			       r->label, key, r->name, r->key, r->key, key);
 		} else {
@@ -441,21 +459,25 @@ static bool find(struct campaign *c, struct resource *r, const char *id, struct 
 		if (store_by_pkey(&c->store, r, id, rec))
 			return true;
 		return refuse(rep,
-			      "'%s' attribute unknown (see definition of '%s (%s)' schema). XTK-170036 Unable "
+			      "'%s' attribute unknown (see definition of '%s (%s)' schema). "
+			      "XTK-170036 Unable "
 			      "to parse expression '@id = %s'.",
 			      id + 1, r->label, r->schema, id);
 	}
 	if (!has_key(c, r))
 		return refuse(rep,
-			      "'%s' attribute unknown (see definition of '%s (%s)' schema). XTK-170036 Unable "
+			      "'%s' attribute unknown (see definition of '%s (%s)' schema). "
+			      "XTK-170036 Unable "
 			      "to parse expression '@id = @%s'.",
 			      id, r->label, r->schema, id);
 	if (store_by_key(&c->store, r, id, rec))
 		return true;
-	acs_error(rep, 404,
-		  "RST-360011 An error has occurred - please contact your administrator. Unable to find "
-		  "document with path '%s' from key 'adobe_nl:0' (document with schema '%s' and name '%s')",
-		  r->label, r->name, id);
+	acs_error(
+	    rep, 404,
+	    "RST-360011 An error has occurred - please contact your administrator. Unable to find "
+	    "document with path '%s' from key 'adobe_nl:0' (document with schema '%s' and name "
+	    "'%s')",
+	    r->label, r->name, id);
 	return false;
 }
 
@@ -476,8 +498,10 @@ static void patch(struct campaign *c, struct resource *r, bool ext, const char *
 		if (take(r, ext, json, "", &rec, given, rep)) {
 			if (*old && strcmp(old, key_of(r, &rec))) {
 				refuse(rep,
-				       "RST-360011 An error has occurred - please contact your administrator. "
-				       "RST-360012 Inconsistent operation on resource '%s' - Cannot update key "
+				       "RST-360011 An error has occurred - please contact your "
+				       "administrator. "
+				       "RST-360012 Inconsistent operation on resource '%s' - "
+				       "Cannot update key "
 				       "'%s' to '%s'.",
 				       r->name, old, key_of(r, &rec));
 			} else {
@@ -485,11 +509,13 @@ static void patch(struct campaign *c, struct resource *r, bool ext, const char *
 				cJSON *o = cJSON_CreateObject();
 				stamp(r, &rec, &before, given);
 				store_update(&c->store, r, &rec);
-				store_history(&c->store, key_of(r, &rec), "PATCH", r->name, req->body);
+				store_history(&c->store, key_of(r, &rec), "PATCH", r->name,
+					      req->body);
 				acs_base(req, base, sizeof base);
 				store_pkey(&c->store, r, rec.id, pkey);
 				snprintf(href, sizeof href, "%s/%s/%s/%s", base,
-					 ext ? "profileAndServicesExt" : "profileAndServices", r->name, pkey);
+					 ext ? "profileAndServicesExt" : "profileAndServices",
+					 r->name, pkey);
 				cJSON_AddStringToObject(o, "PKey", pkey);
 				cJSON_AddStringToObject(o, "href", href);
 				headers(rep);
@@ -548,8 +574,8 @@ static cJSON *field_nodes(const cJSON *fields, bool ext)
 		cJSON_AddStringToObject(n, "label", f->string);
 		cJSON_AddBoolToObject(n, "mandatory", false);
 		cJSON_AddStringToObject(n, "metadata", "attribute");
-		cJSON_AddBoolToObject(n, "readOnly",
-				      cJSON_IsTrue(cJSON_GetObjectItemCaseSensitive(f, "readOnly")));
+		cJSON_AddBoolToObject(
+		    n, "readOnly", cJSON_IsTrue(cJSON_GetObjectItemCaseSensitive(f, "readOnly")));
 		cJSON_AddBoolToObject(n, "sortable", !inner);
 		cJSON_AddStringToObject(n, "type", type);
 		cJSON_AddStringToObject(n, "resType", raw ? raw : type);
@@ -587,7 +613,8 @@ void acs_metadata(struct campaign *c, struct resource *r, bool ext, const struct
 	acs_base(req, base, sizeof base);
 	cJSON_AddStringToObject(o, "apiName", "resourceType");
 	cJSON_AddItemToObject(o, "content", field_nodes(r->fields_json, ext));
-	snprintf(href, sizeof href, "/%s/%s/", ext ? "profileAndServicesExt" : "profileAndServices", r->name);
+	snprintf(href, sizeof href, "/%s/%s/", ext ? "profileAndServicesExt" : "profileAndServices",
+		 r->name);
 	cJSON_AddStringToObject(o, "data", href);
 	snprintf(href, sizeof href, "%s/%s/resourceType/%s", base,
 		 ext ? "profileAndServicesExt" : "profileAndServices", r->name);
@@ -611,7 +638,8 @@ void acs_resource(struct campaign *c, const char *rest, bool ext, const struct r
 	const char *tail = rest + n;
 
 	if (!r || (!r->built_in && !ext)) {
-		acs_error(rep, 404, "RST-360000 The resource '%.*s' is unknown.", (int)(n < 80 ? n : 80), rest);
+		acs_error(rep, 404, "RST-360000 The resource '%.*s' is unknown.",
+			  (int)(n < 80 ? n : 80), rest);
 		return;
 	}
 	snprintf(rep->route, sizeof rep->route, "%s", r->name);
@@ -620,8 +648,10 @@ void acs_resource(struct campaign *c, const char *rest, bool ext, const struct r
 	} else if ((!*tail || !strcmp(tail, "/")) && !strcmp(req->method, "GET")) {
 		list(c, r, ext, req, rep);
 	} else if (!strcmp(tail, "/") && !strcmp(req->method, "POST")) {
-		acs_error(rep, 404, "404 - Not Found (\"RST-360011 An error has occurred - please contact your "
-				    "administrator. Error rc=-2003\")");
+		acs_error(
+		    rep, 404,
+		    "404 - Not Found (\"RST-360011 An error has occurred - please contact your "
+		    "administrator. Error rc=-2003\")");
 	} else if (!strcmp(tail, "/metadata")) {
 		acs_metadata(c, r, ext, req, rep);
 	} else if (!strcmp(tail, "//_count") || !strcmp(tail, "/_count")) {

@@ -137,8 +137,8 @@ static void sending_row(struct delivery *d, struct text *t, int64_t id, int stat
 static void tracking_row(struct delivery *d, struct text *t, int64_t id, int64_t broadlog,
 			 int64_t ms, int type, const char *url, const char *external)
 {
-	static const char *const labels[] = {"", "Email click", "Open", "Opt-out", "", "",
-					     "Mirror page"};
+	static const char *const labels[] = {"", "Email click", "Open", "Opt-out", "",
+					     "", "Mirror page"};
 	char when[32];
 
 	time_text(ms, when);
@@ -212,8 +212,8 @@ static void mail(struct delivery *d, const char *address, const char *external, 
 
 /* ---- files ------------------------------------------------------------------------------------ */
 
-static bool export(struct delivery *d, const char *kind, const char *header, const struct text *rows,
-		   int64_t second, bool gz)
+static bool export(struct delivery *d, const char *kind, const char *header,
+		   const struct text *rows, int64_t second, bool gz)
 {
 	char stamp[24], name[80], path[4200], hidden[4300];
 	time_t t = (time_t)second;
@@ -225,7 +225,8 @@ static bool export(struct delivery *d, const char *kind, const char *header, con
 	snprintf(path, sizeof path, "%s/%s", d->c->exports, name);
 	snprintf(hidden, sizeof hidden, "%s/.%s", d->c->exports, name);
 	gzFile f = gzopen(hidden, gz ? "wb6" : "wbT");
-	ok = f && gzputs(f, header) >= 0 && (!rows->len || gzwrite(f, rows->data, (unsigned)rows->len) > 0);
+	ok = f && gzputs(f, header) >= 0 &&
+	     (!rows->len || gzwrite(f, rows->data, (unsigned)rows->len) > 0);
 	if (f)
 		ok = gzclose(f) == Z_OK && ok;
 	if (!ok || rename(hidden, path)) {
@@ -262,7 +263,8 @@ static void prepare(struct delivery *d, const cJSON *wish)
 	d->now = now_ms();
 	snprintf(fallback, sizeof fallback, "DM%lld", (long long)(100 + d->id));
 	snprintf(d->name, sizeof d->name, "%s", given(wish, "name", fallback));
-	snprintf(d->label, sizeof d->label, "%s", given(wish, "label", "Spring, \"the\" newsletter ✿"));
+	snprintf(d->label, sizeof d->label, "%s",
+		 given(wish, "label", "Spring, \"the\" newsletter ✿"));
 	snprintf(d->campaign, sizeof d->campaign, "%s", given(wish, "campaign", "CAMP1"));
 	snprintf(d->campaign_label, sizeof d->campaign_label, "%s",
 		 given(wish, "campaignLabel", "Spring"));
@@ -302,7 +304,8 @@ static void counts(cJSON *o, const char *name, const long of[KINDS])
 
 static bool export_all(struct delivery *d)
 {
-	int64_t second = d->now / 1000, last = number(&d->c->store, "SELECT max(file) FROM _delivery");
+	int64_t second = d->now / 1000,
+		last = number(&d->c->store, "SELECT max(file) FROM _delivery");
 
 	if (second <= last + 1) /* two files a kind, never a name again */
 		second = last + 2;
@@ -322,7 +325,8 @@ void simulator_deliver(struct campaign *c, const struct request *req, struct rep
 	cJSON *wish = req->body_len ? cJSON_Parse(req->body) : NULL;
 
 	if (!c->exports || (req->body_len && !cJSON_IsObject(wish))) {
-		reply_text(rep, 400, "%s", c->exports ? "the body is no JSON object" : "there is no --exports DIR");
+		reply_text(rep, 400, "%s",
+			   c->exports ? "the body is no JSON object" : "there is no --exports DIR");
 		cJSON_Delete(wish);
 		return;
 	}
@@ -358,16 +362,18 @@ void simulator_deliver(struct campaign *c, const struct request *req, struct rep
 
 void simulator_events(struct campaign *c, struct reply *rep)
 {
-	static const char *const names[] = {"kind",  "log",	 "externalId", "time",
+	static const char *const names[] = {"kind",	"log",	    "externalId", "time",
 					    "delivery", "campaign", "url"};
-	sqlite3_stmt *st = store_prepare(&c->store, "SELECT kind, log, externalId, time, delivery, campaign, "
-						    "url FROM _event ORDER BY rowid");
+	sqlite3_stmt *st =
+	    store_prepare(&c->store, "SELECT kind, log, externalId, time, delivery, campaign, "
+				     "url FROM _event ORDER BY rowid");
 	cJSON *list = cJSON_CreateArray();
 
 	while (sqlite3_step(st) == SQLITE_ROW) {
 		cJSON *o = cJSON_CreateObject();
 		for (int i = 0; i < 7; i++)
-			cJSON_AddStringToObject(o, names[i], (const char *)sqlite3_column_text(st, i));
+			cJSON_AddStringToObject(o, names[i],
+						(const char *)sqlite3_column_text(st, i));
 		cJSON_AddItemToArray(list, o);
 	}
 	sqlite3_finalize(st);
@@ -377,10 +383,10 @@ void simulator_events(struct campaign *c, struct reply *rep)
 
 void simulator_open(struct campaign *c)
 {
-	store_exec(&c->store,
-		   "CREATE TABLE IF NOT EXISTS _event (kind TEXT, log INTEGER, externalId TEXT, time TEXT, "
-		   "delivery TEXT, campaign TEXT, url TEXT);"
-		   "CREATE TABLE IF NOT EXISTS _delivery (id INTEGER, file INTEGER)");
+	store_exec(&c->store, "CREATE TABLE IF NOT EXISTS _event (kind TEXT, log INTEGER, "
+			      "externalId TEXT, time TEXT, "
+			      "delivery TEXT, campaign TEXT, url TEXT);"
+			      "CREATE TABLE IF NOT EXISTS _delivery (id INTEGER, file INTEGER)");
 }
 
 void simulator_profiles(struct campaign *c, long n)

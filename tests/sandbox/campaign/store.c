@@ -116,7 +116,8 @@ static bool read_resource(struct store *s, const char *path, char *why, size_t s
 			       .schema = text(json, "schema"),
 			       .label = text(json, "label"),
 			       .key = text(json, "key"),
-			       .built_in = cJSON_IsTrue(cJSON_GetObjectItemCaseSensitive(json, "builtIn")),
+			       .built_in =
+				   cJSON_IsTrue(cJSON_GetObjectItemCaseSensitive(json, "builtIn")),
 			       .json = json,
 			       .fields_json = cJSON_GetObjectItemCaseSensitive(json, "fields")};
 	read_fields(r, r->fields_json, "");
@@ -126,14 +127,14 @@ static bool read_resource(struct store *s, const char *path, char *why, size_t s
 static void create(struct store *s, struct resource *r)
 {
 	char sql[32768], names[16384] = "", marks[4096] = "", sets[16384] = "";
-	int n = snprintf(sql, sizeof sql, "CREATE TABLE IF NOT EXISTS \"%s\" (_id INTEGER PRIMARY KEY",
-			 r->name);
+	int n = snprintf(sql, sizeof sql,
+			 "CREATE TABLE IF NOT EXISTS \"%s\" (_id INTEGER PRIMARY KEY", r->name);
 
 	for (int i = 0; i < r->count; i++) {
 		n += snprintf(sql + n, sizeof sql - (size_t)n, ", \"%s\" TEXT NOT NULL DEFAULT ''",
 			      r->fields[i].path);
-		snprintf(names + strlen(names), sizeof names - strlen(names), "%s\"%s\"", i ? "," : "",
-			 r->fields[i].path);
+		snprintf(names + strlen(names), sizeof names - strlen(names), "%s\"%s\"",
+			 i ? "," : "", r->fields[i].path);
 		snprintf(marks + strlen(marks), sizeof marks - strlen(marks), "%s?%d", i ? "," : "",
 			 i + 1);
 		snprintf(sets + strlen(sets), sizeof sets - strlen(sets), "%s\"%s\"=?%d",
@@ -141,16 +142,18 @@ static void create(struct store *s, struct resource *r)
 	}
 	snprintf(sql + n, sizeof sql - (size_t)n, ")");
 	store_exec(s, sql);
-	snprintf(sql, sizeof sql, "CREATE INDEX IF NOT EXISTS \"%s_key\" ON \"%s\"(\"%s\")", r->name,
-		 r->name, r->key);
+	snprintf(sql, sizeof sql, "CREATE INDEX IF NOT EXISTS \"%s_key\" ON \"%s\"(\"%s\")",
+		 r->name, r->name, r->key);
 	store_exec(s, sql);
 	snprintf(sql, sizeof sql, "SELECT _id,%s FROM \"%s\" WHERE _id=?1", names, r->name);
 	r->by_id = store_prepare(s, sql);
-	snprintf(sql, sizeof sql, "SELECT _id,%s FROM \"%s\" WHERE \"%s\"=?1", names, r->name, r->key);
+	snprintf(sql, sizeof sql, "SELECT _id,%s FROM \"%s\" WHERE \"%s\"=?1", names, r->name,
+		 r->key);
 	r->by_key = store_prepare(s, sql);
 	snprintf(sql, sizeof sql, "INSERT INTO \"%s\"(%s) VALUES (%s)", r->name, names, marks);
 	r->insert = store_prepare(s, sql);
-	snprintf(sql, sizeof sql, "UPDATE \"%s\" SET %s WHERE _id=?%d", r->name, sets, r->count + 1);
+	snprintf(sql, sizeof sql, "UPDATE \"%s\" SET %s WHERE _id=?%d", r->name, sets,
+		 r->count + 1);
 	r->update = store_prepare(s, sql);
 	snprintf(sql, sizeof sql, "DELETE FROM \"%s\" WHERE _id=?1", r->name);
 	r->remove = store_prepare(s, sql);
@@ -162,7 +165,8 @@ bool store_open(struct store *s, const char *dir, const char *data, char *why, s
 	struct dirent *e;
 
 	if (!d) {
-		snprintf(why, size, "the folder of resources %s cannot be read; see --resources", dir);
+		snprintf(why, size, "the folder of resources %s cannot be read; see --resources",
+			 dir);
 		return false;
 	}
 	while ((e = readdir(d))) {
@@ -181,13 +185,16 @@ bool store_open(struct store *s, const char *dir, const char *data, char *why, s
 		snprintf(why, size, "%s: %s", data ? data : ":memory:", sqlite3_errmsg(s->db));
 		return false;
 	}
-	store_exec(s, "PRAGMA journal_mode=WAL; PRAGMA synchronous=OFF;"
-		"CREATE TABLE IF NOT EXISTS _history (seq INTEGER PRIMARY KEY, key TEXT, method TEXT,"
-		" resource TEXT, body TEXT);"
-		"CREATE INDEX IF NOT EXISTS _history_key ON _history(key)");
+	store_exec(
+	    s,
+	    "PRAGMA journal_mode=WAL; PRAGMA synchronous=OFF;"
+	    "CREATE TABLE IF NOT EXISTS _history (seq INTEGER PRIMARY KEY, key TEXT, method TEXT,"
+	    " resource TEXT, body TEXT);"
+	    "CREATE INDEX IF NOT EXISTS _history_key ON _history(key)");
 	for (int i = 0; i < s->count; i++)
 		create(s, &s->resources[i]);
-	s->remember = store_prepare(s, "INSERT INTO _history(key, method, resource, body) VALUES (?,?,?,?)");
+	s->remember =
+	    store_prepare(s, "INSERT INTO _history(key, method, resource, body) VALUES (?,?,?,?)");
 	return true;
 }
 
@@ -211,7 +218,8 @@ void store_close(struct store *s)
 struct resource *store_resource(struct store *s, const char *name, size_t len)
 {
 	for (int i = 0; i < s->count; i++)
-		if (strlen(s->resources[i].name) == len && !strncmp(s->resources[i].name, name, len))
+		if (strlen(s->resources[i].name) == len &&
+		    !strncmp(s->resources[i].name, name, len))
 			return &s->resources[i];
 	return NULL;
 }
@@ -279,7 +287,8 @@ static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwx
 
 void store_pkey(struct store *s, const struct resource *r, int64_t id, char out[100])
 {
-	uint64_t key = s->seed ^ (uint64_t)(r - s->resources) << 56, a = (uint64_t)id * 0x9e3779b97f4a7c15u;
+	uint64_t key = s->seed ^ (uint64_t)(r - s->resources) << 56,
+		 a = (uint64_t)id * 0x9e3779b97f4a7c15u;
 	struct rng fixed = {mix(a, key)}, tail = {s->seed + ++s->tails};
 
 	out[0] = '@';
@@ -359,8 +368,9 @@ sqlite3_stmt *store_list(struct store *s, struct resource *r, int64_t after, lon
 
 	for (int i = 0; i < r->count; i++)
 		n += snprintf(sql + n, sizeof sql - (size_t)n, ",\"%s\"", r->fields[i].path);
-	snprintf(sql + n, sizeof sql - (size_t)n, " FROM \"%s\" WHERE _id > %lld ORDER BY _id LIMIT %ld",
-		 r->name, (long long)after, limit);
+	snprintf(sql + n, sizeof sql - (size_t)n,
+		 " FROM \"%s\" WHERE _id > %lld ORDER BY _id LIMIT %ld", r->name, (long long)after,
+		 limit);
 	return store_prepare(s, sql);
 }
 

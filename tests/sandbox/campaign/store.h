@@ -14,7 +14,17 @@
 
 #include "server.h"
 
-enum kind { K_STRING, K_BOOLEAN, K_LONG, K_DOUBLE, K_DATE, K_DATETIME, K_ENUM, K_LINK, K_COLLECTION };
+enum kind {
+	K_STRING,
+	K_BOOLEAN,
+	K_LONG,
+	K_DOUBLE,
+	K_DATE,
+	K_DATETIME,
+	K_ENUM,
+	K_LINK,
+	K_COLLECTION
+};
 
 struct field {
 	char path[100];

@@ -25,7 +25,7 @@ struct dataverse {
 #define E_UNIMPLEMENTED "0x80040225"
 
 void api_error(struct reply *rep, int status, const char *code, const char *fmt, ...)
-	__attribute__((format(printf, 4, 5)));
+    __attribute__((format(printf, 4, 5)));
 /* 501, naming what is not implemented. */
 void api_not_implemented(struct reply *rep, const char *what);
 /* Sets OData-Version and the content type. */

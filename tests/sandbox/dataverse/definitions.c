@@ -98,8 +98,9 @@ static cJSON *attribute(const struct column *c, const char *select, const char *
 	if (c->type == T_DATE || c->type == T_DATETIME) {
 		add_text(o, select, "Format", c->type == T_DATE ? "DateOnly" : "DateAndTime");
 		if (wanted(select, "DateTimeBehavior"))
-			cJSON_AddItemToObject(o, "DateTimeBehavior",
-					      managed(c->type == T_DATE ? "DateOnly" : "UserLocal"));
+			cJSON_AddItemToObject(
+			    o, "DateTimeBehavior",
+			    managed(c->type == T_DATE ? "DateOnly" : "UserLocal"));
 	}
 	if (c->type == T_LOOKUP && wanted(select, "Targets")) {
 		cJSON *list = cJSON_AddArrayToObject(o, "Targets");
@@ -157,7 +158,8 @@ static cJSON *definition(const struct table *t, const char *select, const char *
 	add_text(o, select, "TableType", "Standard");
 	cJSON_AddBoolToObject(tracking, "Value", true);
 	cJSON_AddBoolToObject(tracking, "CanBeChanged", true);
-	cJSON_AddStringToObject(tracking, "ManagedPropertyLogicalName", "canchangetrackingbeenabled");
+	cJSON_AddStringToObject(tracking, "ManagedPropertyLogicalName",
+				"canchangetrackingbeenabled");
 	if (wanted(select, "CanChangeTrackingBeEnabled"))
 		cJSON_AddItemToObject(o, "CanChangeTrackingBeEnabled", tracking);
 	else
@@ -244,7 +246,8 @@ static void one(struct table *t, const char *rest, const struct request *req, st
 		snprintf(cast, sizeof cast, "%s", rest + sizeof prefix - 1);
 		char *end = strstr(cast, "AttributeMetadata");
 		if (!end || end[17]) {
-			api_error(rep, 404, E_QUERY, "Resource not found for the segment '%s'.", cast);
+			api_error(rep, 404, E_QUERY, "Resource not found for the segment '%s'.",
+				  cast);
 			return;
 		}
 		*end = 0;
@@ -270,13 +273,14 @@ void api_definitions(struct dataverse *d, const char *rest, const struct request
 		if (t)
 			one(t, strchr(rest, ')') + 1, req, rep, select, expand);
 		else
-			api_error(rep, 404, E_NOT_FOUND,
-				  "Could not find an entity with name %s", name);
+			api_error(rep, 404, E_NOT_FOUND, "Could not find an entity with name %s",
+				  name);
 	} else if (!*rest) {
 		cJSON *list = cJSON_CreateArray();
 		bool only = filter && sscanf(filter, "LogicalName eq '%99[^']'", name) == 1;
 		if (filter && !only) {
-			api_not_implemented(rep, "$filter on EntityDefinitions beyond LogicalName eq");
+			api_not_implemented(rep,
+					    "$filter on EntityDefinitions beyond LogicalName eq");
 			cJSON_Delete(list);
 		} else {
 			for (int i = 0; i < d->store.count; i++)

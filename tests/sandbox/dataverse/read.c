@@ -110,7 +110,8 @@ static bool fail(struct reply *rep, const char *fmt, ...)
 
 static bool no_property(struct reply *rep, const struct table *t, const char *name, size_t len)
 {
-	return fail(rep, "Could not find a property named '%.*s' on type 'Microsoft.Dynamics.CRM.%s'.",
+	return fail(rep,
+		    "Could not find a property named '%.*s' on type 'Microsoft.Dynamics.CRM.%s'.",
 		    (int)len, name, t->name);
 }
 
@@ -175,7 +176,8 @@ static bool parse_filter(struct query *q, const char *s, struct reply *rep)
 		} else {
 			while (*s && *s != ' ' && m < sizeof value - 1)
 				value[m++] = *s++;
-			null = m == 4 && !strncmp(value, "null", 4);
+			value[m] = 0;
+			null = !strcmp(value, "null");
 		}
 		value[m] = 0;
 		if (q->bind_count == 20)
@@ -265,10 +267,11 @@ static bool parse_option(struct dataverse *d, struct query *q, const char *name,
 	if (!strcmp(name, "$filter") || !strcmp(name, "$orderby") || !strcmp(name, "$top") ||
 	    !strcmp(name, "$expand"))
 		if (q->track)
-			return fail(rep,
-				    "The \"%s\" query parameter isn't supported when Change Tracking "
-				    "is enabled.",
-				    name);
+			return fail(
+			    rep,
+			    "The \"%s\" query parameter isn't supported when Change Tracking "
+			    "is enabled.",
+			    name);
 	if (!strcmp(name, "$filter"))
 		return parse_filter(q, value, rep);
 	if (!strcmp(name, "$orderby"))
@@ -387,8 +390,8 @@ static char *lookup_name(struct dataverse *d, const char *table, const char *id)
 
 	if (!t)
 		return NULL;
-	snprintf(sql, sizeof sql, "SELECT \"%s\" FROM \"%s\" WHERE \"%s\"=?", t->primary_name, t->name,
-		 t->id);
+	snprintf(sql, sizeof sql, "SELECT \"%s\" FROM \"%s\" WHERE \"%s\"=?", t->primary_name,
+		 t->name, t->id);
 	sqlite3_stmt *st = store_prepare(&d->store, sql);
 	sqlite3_bind_text(st, 1, id, -1, SQLITE_STATIC);
 	if (sqlite3_step(st) == SQLITE_ROW && sqlite3_column_text(st, 0))
@@ -415,7 +418,8 @@ static void put_row(struct dataverse *d, struct query *q, sqlite3_stmt *st, stru
 			printf_(o, ",\"%s@Microsoft.Dynamics.CRM.lookuplogicalname\":\"%s\"",
 				c->property, target);
 		if (value && q->format) {
-			char *name = c->type == T_LOOKUP && target ? lookup_name(d, target, value) : NULL;
+			char *name =
+			    c->type == T_LOOKUP && target ? lookup_name(d, target, value) : NULL;
 			const char *shown = name ? name : c->options ? label(c, value) : NULL;
 			if (shown) {
 				printf_(o, ",\"%s@OData.Community.Display.V1.FormattedValue\":",
@@ -508,7 +512,8 @@ static void delta_pass(struct dataverse *d, struct query *q, struct page *p)
 	snprintf(p->last, sizeof p->last, deletes ? "deleted" : "rows");
 	if (!deletes) {
 		select_columns(q, &sql);
-		printf_(&sql, " AND _version > %lld AND _version <= %lld ORDER BY _version LIMIT %ld",
+		printf_(&sql,
+			" AND _version > %lld AND _version <= %lld ORDER BY _version LIMIT %ld",
 			(long long)after, (long long)q->start, q->page + 1);
 		st = store_prepare(&d->store, sql.data);
 		while (sqlite3_step(st) == SQLITE_ROW) {
@@ -527,8 +532,9 @@ static void delta_pass(struct dataverse *d, struct query *q, struct page *p)
 		after = q->since;
 		snprintf(p->last, sizeof p->last, "deleted");
 	}
-	st = store_prepare(&d->store, "SELECT id, version FROM _deleted WHERE tab=? AND version>? AND "
-				      "version<=? ORDER BY version");
+	st = store_prepare(&d->store,
+			   "SELECT id, version FROM _deleted WHERE tab=? AND version>? AND "
+			   "version<=? ORDER BY version");
 	sqlite3_bind_text(st, 1, q->t->name, -1, SQLITE_STATIC);
 	sqlite3_bind_int64(st, 2, after);
 	sqlite3_bind_int64(st, 3, q->start);
@@ -611,10 +617,10 @@ void api_read_collection(struct dataverse *d, struct table *t, const struct requ
 		if (!q.page_number)
 			q.page_number = 1;
 		snprintf(rep->route, sizeof rep->route, "%s%s", t->set,
-			 q.is_delta	? " (delta)"
-			 : q.track	? " (snapshot)"
-			 : *q.where	? " (filter)"
-					: "");
+			 q.is_delta ? " (delta)"
+			 : q.track  ? " (snapshot)"
+			 : *q.where ? " (filter)"
+				    : "");
 		open_page(&q, req, &p);
 		if (q.with_count) { /* capped at 5000 */
 			long n = count_rows(d, &q);
@@ -653,8 +659,8 @@ void api_read_row(struct dataverse *d, struct table *t, const char *id, const st
 		put_row(d, &q, st, &p.o);
 		struct text o = {0};
 		api_root(req, p.root, sizeof p.root);
-		printf_(&o, "{\"@odata.context\":\"%s/$metadata#%s%s%s%s/$entity\",", p.root, t->set,
-			q.selected ? "(" : "", q.select_text, q.selected ? ")" : "");
+		printf_(&o, "{\"@odata.context\":\"%s/$metadata#%s%s%s%s/$entity\",", p.root,
+			t->set, q.selected ? "(" : "", q.select_text, q.selected ? ")" : "");
 		put(&o, p.o.data + 1, p.o.len - 1);
 		free(p.o.data);
 		api_headers(rep);

@@ -11,16 +11,20 @@
 #include <stdlib.h>
 #include <string.h>
 
-static const char *const first_names[] = {
-    "Anna",  "José",  "Zoë",   "Łukasz",  "Σοφία", "Иван", "美咲", "محمد", "D'Arcy", "Bob \"B\"",
-    "Ève",   "Åsa",   "नेहा",  "Jean-Luc", "O’Neil", "Ana 😀", "Back\\slash", " Tom ", "李", "Tab\there"};
-static const char *const last_names[] = {"Müller",  "O'Brien",	"Nguyễn", "Smith", "García", "Øster",
-					 "Иванова", "高橋",	"de la Cruz", "X",   "Kovačević",
-					 "von und zu", "Sánchez \"S\"", "Çelik", "Þór"};
-static const char *const jobs[] = {"Engineer", "CEO & Founder", "Verkäufer/in", "", "Head of <R&D>",
-				   "主任", "Comma, Inc. \"quoted\"", "Line\nbreak"};
-static const char *const cities[] = {"Köln", "København", "東京", "São Paulo", "New York", "Kraków"};
-static const char *const streets[] = {"Main Street 1", "Straße des 17. Juni 135", "1/2 \\ Lane", ""};
+static const char *const first_names[] = {"Anna",  "José",	  "Zoë",   "Łukasz",   "Σοφία",
+					  "Иван",  "美咲",	  "محمد",  "D'Arcy",   "Bob \"B\"",
+					  "Ève",   "Åsa",	  "नेहा",   "Jean-Luc", "O’Neil",
+					  "Ana 😀", "Back\\slash", " Tom ", "李",       "Tab\there"};
+static const char *const last_names[] = {
+    "Müller",	  "O'Brien", "Nguyễn",	  "Smith",	"García",	 "Øster", "Иванова", "高橋",
+    "de la Cruz", "X",	     "Kovačević", "von und zu", "Sánchez \"S\"", "Çelik", "Þór"};
+static const char *const jobs[] = {
+    "Engineer",	     "CEO & Founder", "Verkäufer/in",		"",
+    "Head of <R&D>", "主任",	      "Comma, Inc. \"quoted\"", "Line\nbreak"};
+static const char *const cities[] = {"Köln",	  "København", "東京",
+				     "São Paulo", "New York",  "Kraków"};
+static const char *const streets[] = {"Main Street 1", "Straße des 17. Juni 135", "1/2 \\ Lane",
+				      ""};
 static const char *const companies[] = {"ACME", "Contoso 😀", "Fabrikam & Söhne", "北海道"};
 static const char *const salutations[] = {"Mr.", "Mrs.", "Dr.", "", "Herr"};
 #define PICK(list) list[rng_below(r, sizeof list / sizeof *list)]
@@ -57,8 +61,8 @@ static char *money(struct rng *r, long row)
 
 static char *birthdate(struct rng *r, long row)
 {
-	static const char *const edges[] = {"1753-01-01", "1900-01-01", "2000-02-29", "9999-12-31",
-					    "1969-12-31", "1970-01-01"};
+	static const char *const edges[] = {"1753-01-01", "1900-01-01", "2000-02-29",
+					    "9999-12-31", "1969-12-31", "1970-01-01"};
 	char out[48];
 	if (row < 6)
 		return strdup(edges[row]);
@@ -93,13 +97,16 @@ static char *make(struct maker *m, const struct column *c, char **target)
 	if (!strcmp(g, "last_name"))
 		return i == 7 ? longest(50) : strdup(PICK(last_names));
 	if (!strcmp(g, "email"))
-		return i == 7 ? print("%040ld.a-very-long-local-part.and.more.of.it@a-long-domain-name"
-				      ".example-company.example%ld", i, 10L)
-			      : print("contact%ld.%ld@example.com", i, (long)rng_below(r, 1000));
+		return i == 7
+			   ? print("%040ld.a-very-long-local-part.and.more.of.it@a-long-domain-name"
+				   ".example-company.example%ld",
+				   i, 10L)
+			   : print("contact%ld.%ld@example.com", i, (long)rng_below(r, 1000));
 	if (!strcmp(g, "phone"))
-		return rng_below(r, 5) ? print("+49 (221) %07ld-%02ld", (long)rng_below(r, 10000000), i % 100)
-		       : i % 2		? NULL
-					: strdup("");
+		return rng_below(r, 5)
+			   ? print("+49 (221) %07ld-%02ld", (long)rng_below(r, 10000000), i % 100)
+		       : i % 2 ? NULL
+			       : strdup("");
 	if (!strcmp(g, "salutation"))
 		return strdup(PICK(salutations));
 	if (!strcmp(g, "job"))
@@ -115,14 +122,17 @@ static char *make(struct maker *m, const struct column *c, char **target)
 	if (!strcmp(g, "card_number"))
 		return print("LC-%08ld-%02ld", i, (long)rng_below(r, 100));
 	if (!strcmp(g, "note"))
-		return i == 3 ? longest(2000) : rng_below(r, 2) ? strdup("Note, with \"quotes\"\nand lines ✓") : NULL;
+		return i == 3		 ? longest(2000)
+		       : rng_below(r, 2) ? strdup("Note, with \"quotes\"\nand lines ✓")
+					 : NULL;
 	if (!strcmp(g, "rarely"))
 		return strdup(rng_below(r, 10) ? "false" : "true");
 	if (!strcmp(g, "often"))
 		return strdup(rng_below(r, 10) ? "true" : "false");
 	if (!strcmp(g, "choice"))
 		return rng_below(r, 6) && n
-			   ? strdup(cJSON_GetArrayItem(c->options, (int)rng_below(r, (uint64_t)n))->string)
+			   ? strdup(cJSON_GetArrayItem(c->options, (int)rng_below(r, (uint64_t)n))
+					->string)
 			   : NULL;
 	if (!strcmp(g, "state"))
 		return strdup(i % 23 == 5 ? "1" : "0");
@@ -131,7 +141,9 @@ static char *make(struct maker *m, const struct column *c, char **target)
 	if (!strcmp(g, "birthdate") || !strcmp(g, "date"))
 		return rng_below(r, 8) || i < 6 ? birthdate(r, i) : NULL;
 	if (!strcmp(g, "datetime"))
-		return rng_below(r, 4) ? print("2026-0%ld-11T23:59:%02ldZ", 1 + (long)rng_below(r, 9), (long)rng_below(r, 60)) : NULL;
+		return rng_below(r, 4) ? print("2026-0%ld-11T23:59:%02ldZ",
+					       1 + (long)rng_below(r, 9), (long)rng_below(r, 60))
+				       : NULL;
 	if (!strcmp(g, "money"))
 		return rng_below(r, 5) || i < 5 ? money(r, i) : NULL;
 	if (!strcmp(g, "decimal"))
@@ -139,7 +151,9 @@ static char *make(struct maker *m, const struct column *c, char **target)
 	if (!strcmp(g, "double"))
 		return print("%ld.%ld", (long)rng_below(r, 1000) - 500, (long)rng_below(r, 100000));
 	if (!strcmp(g, "integer"))
-		return i == 0 ? strdup("2147483647") : i == 1 ? strdup("-2147483648") : print("%ld", (long)rng_below(r, 100000));
+		return i == 0	? strdup("2147483647")
+		       : i == 1 ? strdup("-2147483648")
+				: print("%ld", (long)rng_below(r, 100000));
 	if (!strcmp(g, "contact") && m->contact_count) {
 		if (!rng_below(r, 20))
 			return NULL;

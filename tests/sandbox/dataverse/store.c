@@ -77,7 +77,8 @@ static bool read_column(struct column *c, const cJSON *json, char *why, size_t s
 			     .sample = text(json, "sample")};
 	if (behavior && !strcmp(behavior, "DateOnly"))
 		c->type = T_DATE;
-	snprintf(c->property, sizeof c->property, c->type == T_LOOKUP ? "_%s_value" : "%s", c->name);
+	snprintf(c->property, sizeof c->property, c->type == T_LOOKUP ? "_%s_value" : "%s",
+		 c->name);
 	return true;
 }
 
@@ -89,6 +90,9 @@ static bool read_table(struct store *s, const char *path, char *why, size_t size
 
 	if (!f || !fread(data, 1, (1 << 20) - 1, f)) {
 		snprintf(why, size, "%s cannot be read", path);
+		if (f)
+			fclose(f);
+		free(data);
 		return false;
 	}
 	fclose(f);
@@ -111,8 +115,8 @@ static bool read_table(struct store *s, const char *path, char *why, size_t size
 			    .samples_per_contact = number(json, "samplesPerContact", 0),
 			    .json = json};
 	t->columns = calloc((size_t)cJSON_GetArraySize(columns), sizeof *t->columns);
-	cJSON_ArrayForEach(c, columns) if (!read_column(&t->columns[t->count++], c, why, size)) return
-	    false;
+	cJSON_ArrayForEach(
+	    c, columns) if (!read_column(&t->columns[t->count++], c, why, size)) return false;
 	return true;
 }
 
@@ -129,12 +133,13 @@ static void create(struct store *s, const struct table *t)
 			continue;
 		n += snprintf(sql + n, sizeof sql - (size_t)n, ", \"%s\" TEXT", c->name);
 		if (c->type == T_LOOKUP)
-			n += snprintf(sql + n, sizeof sql - (size_t)n, ", \"%s__table\" TEXT", c->name);
+			n += snprintf(sql + n, sizeof sql - (size_t)n, ", \"%s__table\" TEXT",
+				      c->name);
 	}
 	snprintf(sql + n, sizeof sql - (size_t)n, ") WITHOUT ROWID");
 	store_exec(s, sql);
-	snprintf(sql, sizeof sql, "CREATE INDEX IF NOT EXISTS \"%s_v\" ON \"%s\"(_version)", t->name,
-		 t->name);
+	snprintf(sql, sizeof sql, "CREATE INDEX IF NOT EXISTS \"%s_v\" ON \"%s\"(_version)",
+		 t->name, t->name);
 	store_exec(s, sql);
 	for (int i = 0; i < t->count; i++)
 		if (t->columns[i].type == T_LOOKUP && t->columns[i].on_delete) {
@@ -176,12 +181,13 @@ bool store_open(struct store *s, const char *dir, const char *data, char *why, s
 		snprintf(why, size, "%s: %s", data ? data : ":memory:", sqlite3_errmsg(s->db));
 		return false;
 	}
-	store_exec(s, "PRAGMA journal_mode=WAL; PRAGMA synchronous=OFF;"
-		      "CREATE TABLE IF NOT EXISTS _deleted (tab TEXT, id TEXT, version INTEGER);"
-		      "CREATE INDEX IF NOT EXISTS _deleted_v ON _deleted(tab, version);"
-		      "CREATE TABLE IF NOT EXISTS _history (seq INTEGER PRIMARY KEY, key TEXT, tab TEXT,"
-		      " method TEXT, version INTEGER, body TEXT);"
-		      "CREATE INDEX IF NOT EXISTS _history_key ON _history(key)");
+	store_exec(
+	    s, "PRAGMA journal_mode=WAL; PRAGMA synchronous=OFF;"
+	       "CREATE TABLE IF NOT EXISTS _deleted (tab TEXT, id TEXT, version INTEGER);"
+	       "CREATE INDEX IF NOT EXISTS _deleted_v ON _deleted(tab, version);"
+	       "CREATE TABLE IF NOT EXISTS _history (seq INTEGER PRIMARY KEY, key TEXT, tab TEXT,"
+	       " method TEXT, version INTEGER, body TEXT);"
+	       "CREATE INDEX IF NOT EXISTS _history_key ON _history(key)");
 	s->version = scalar(s, "SELECT max(version) FROM _history");
 	for (int i = 0; i < s->count; i++) {
 		char sql[200];
@@ -342,8 +348,8 @@ static void fill_system(struct store *s, struct table *t, struct row *r, bool in
 	for (int i = 0; i < t->count; i++) {
 		const struct column *c = &t->columns[i];
 		const cJSON *fallback = cJSON_GetObjectItemCaseSensitive(c->json, "default");
-		if (c->system && (!strcmp(c->system, "modified") ||
-				  (insert && !strcmp(c->system, "created"))))
+		if (c->system &&
+		    (!strcmp(c->system, "modified") || (insert && !strcmp(c->system, "created"))))
 			set(r, i, r->given[i] && r->values[i] ? r->values[i] : time_text);
 		else if (c->system && !strcmp(c->system, "version"))
 			set(r, i, version);
@@ -361,16 +367,16 @@ static void fill_system(struct store *s, struct table *t, struct row *r, bool in
 static void refresh_concats(struct store *s, struct table *t, const char *id)
 {
 	for (int i = 0; i < t->count; i++) {
-		const cJSON *parts = cJSON_GetObjectItemCaseSensitive(t->columns[i].json, "concat"), *p;
+		const cJSON *parts = cJSON_GetObjectItemCaseSensitive(t->columns[i].json, "concat"),
+			    *p;
 		char sql[1000];
 		int n;
 		if (!cJSON_IsArray(parts))
 			continue;
 		n = snprintf(sql, sizeof sql, "UPDATE \"%s\" SET \"%s\"=trim(''", t->name,
 			     t->columns[i].name);
-		cJSON_ArrayForEach(p, parts) n += snprintf(sql + n, sizeof sql - (size_t)n,
-							   "||coalesce(\"%s\",'')||' '",
-							   p->valuestring);
+		cJSON_ArrayForEach(p, parts) n += snprintf(
+		    sql + n, sizeof sql - (size_t)n, "||coalesce(\"%s\",'')||' '", p->valuestring);
 		snprintf(sql + n, sizeof sql - (size_t)n, ") WHERE \"%s\"=?", t->id);
 		sqlite3_stmt *st = store_prepare(s, sql);
 		sqlite3_bind_text(st, 1, id, -1, SQLITE_TRANSIENT);
@@ -405,19 +411,22 @@ void store_write(struct store *s, struct table *t, const char *id, struct row *r
 			continue;
 		snprintf(names + strlen(names), sizeof names - strlen(names), ",\"%s\"", c->name);
 		snprintf(marks + strlen(marks), sizeof marks - strlen(marks), ",?%d", n);
-		snprintf(sets + strlen(sets), sizeof sets - strlen(sets), ",\"%s\"=?%d", c->name, n++);
+		snprintf(sets + strlen(sets), sizeof sets - strlen(sets), ",\"%s\"=?%d", c->name,
+			 n++);
 		if (c->type != T_LOOKUP)
 			continue;
-		snprintf(names + strlen(names), sizeof names - strlen(names), ",\"%s__table\"", c->name);
+		snprintf(names + strlen(names), sizeof names - strlen(names), ",\"%s__table\"",
+			 c->name);
 		snprintf(marks + strlen(marks), sizeof marks - strlen(marks), ",?%d", n);
-		snprintf(sets + strlen(sets), sizeof sets - strlen(sets), ",\"%s__table\"=?%d", c->name,
-			 n++);
+		snprintf(sets + strlen(sets), sizeof sets - strlen(sets), ",\"%s__table\"=?%d",
+			 c->name, n++);
 	}
 	if (insert)
 		snprintf(sql, sizeof sql, "INSERT INTO \"%s\"(\"%s\",_version%s) VALUES (?1,?2%s)",
 			 t->name, t->id, names, marks);
 	else
-		snprintf(sql, sizeof sql, "UPDATE \"%s\" SET %s WHERE \"%s\"=?1", t->name, sets, t->id);
+		snprintf(sql, sizeof sql, "UPDATE \"%s\" SET %s WHERE \"%s\"=?1", t->name, sets,
+			 t->id);
 	st = store_prepare(s, sql);
 	sqlite3_bind_text(st, 1, id, -1, SQLITE_TRANSIENT);
 	sqlite3_bind_int64(st, 2, s->version);
@@ -443,11 +452,15 @@ static void cascade(struct store *s, struct table *u, struct column *c, const ch
 	char sql[400], **ids = NULL;
 	size_t n = 0;
 
-	snprintf(sql, sizeof sql, "SELECT \"%s\" FROM \"%s\" WHERE \"%s\"=?", u->id, u->name, c->name);
+	snprintf(sql, sizeof sql, "SELECT \"%s\" FROM \"%s\" WHERE \"%s\"=?", u->id, u->name,
+		 c->name);
 	sqlite3_stmt *st = store_prepare(s, sql);
 	sqlite3_bind_text(st, 1, id, -1, SQLITE_TRANSIENT);
 	while (sqlite3_step(st) == SQLITE_ROW) {
-		ids = realloc(ids, (n + 1) * sizeof *ids);
+		char **more = realloc(ids, (n + 1) * sizeof *ids);
+		if (!more)
+			abort();
+		ids = more;
 		ids[n++] = strdup((const char *)sqlite3_column_text(st, 0));
 	}
 	sqlite3_finalize(st);

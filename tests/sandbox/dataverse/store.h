@@ -16,8 +16,21 @@
 #include "server.h"
 
 enum type {
-	T_STRING, T_MEMO, T_GUID, T_BOOLEAN, T_INTEGER, T_BIGINT, T_DOUBLE, T_DECIMAL, T_MONEY,
-	T_DATETIME, T_DATE, T_CHOICE, T_STATE, T_STATUS, T_LOOKUP
+	T_STRING,
+	T_MEMO,
+	T_GUID,
+	T_BOOLEAN,
+	T_INTEGER,
+	T_BIGINT,
+	T_DOUBLE,
+	T_DECIMAL,
+	T_MONEY,
+	T_DATETIME,
+	T_DATE,
+	T_CHOICE,
+	T_STATE,
+	T_STATUS,
+	T_LOOKUP
 };
 
 struct column {
@@ -44,8 +57,8 @@ struct store {
 	sqlite3 *db;
 	struct table *tables;
 	int count;
-	int64_t version;	/* the last one given out */
-	int64_t expired;	/* delta tokens up to this version are too old */
+	int64_t version; /* the last one given out */
+	int64_t expired; /* delta tokens up to this version are too old */
 	char clock[32];
 };
 

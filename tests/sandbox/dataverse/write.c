@@ -80,8 +80,8 @@ static bool is_date(const char *s, bool with_time)
 		return !s[10];
 	s += 10;
 	n = 0;
-	if (*s != 'T' || sscanf(s + 1, "%2d:%2d:%2d%n", &h, &mi, &sec, &n) != 3 || n != 8 || h > 23 ||
-	    mi > 59 || sec > 59)
+	if (*s != 'T' || sscanf(s + 1, "%2d:%2d:%2d%n", &h, &mi, &sec, &n) != 3 || n != 8 ||
+	    h > 23 || mi > 59 || sec > 59)
 		return false;
 	s += 9;
 	if (*s == '.')
@@ -100,10 +100,11 @@ static char *date_time(const char *s)
 static bool bad_value(struct reply *rep, const struct table *t, const struct column *c,
 		      const char *wanted)
 {
-	api_error(rep, 400, E_PAYLOAD,
-		  "Error identified in Payload provided by the user for Entity :'%s': Cannot convert "
-		  "the value of '%s' to the expected type 'Edm.%s'.",
-		  t->set, c->property, wanted);
+	api_error(
+	    rep, 400, E_PAYLOAD,
+	    "Error identified in Payload provided by the user for Entity :'%s': Cannot convert "
+	    "the value of '%s' to the expected type 'Edm.%s'.",
+	    t->set, c->property, wanted);
 	return false;
 }
 
@@ -128,10 +129,11 @@ static bool take_value(struct table *t, struct column *c, const cJSON *v, struct
 		if (!s || number)
 			return bad_value(rep, t, c, "String");
 		if (c->max_length && characters(s) > (size_t)c->max_length) {
-			api_error(rep, 400, E_VALIDATION,
-				  "A validation error occurred.  The length of the '%s' attribute of "
-				  "the '%s' entity exceeded the maximum allowed length of '%d'.",
-				  c->name, t->name, c->max_length);
+			api_error(
+			    rep, 400, E_VALIDATION,
+			    "A validation error occurred.  The length of the '%s' attribute of "
+			    "the '%s' entity exceeded the maximum allowed length of '%d'.",
+			    c->name, t->name, c->max_length);
 			return false;
 		}
 		break;
@@ -148,10 +150,11 @@ static bool take_value(struct table *t, struct column *c, const cJSON *v, struct
 		if (!number || (strtoll(s, &end, 10), *end))
 			return bad_value(rep, t, c, c->type == T_BIGINT ? "Int64" : "Int32");
 		if (c->options && !cJSON_GetObjectItemCaseSensitive(c->options, s)) {
-			api_error(rep, 400, E_VALIDATION,
-				  "A validation error occurred. The value '%s' of '%s' on record of "
-				  "type '%s' is outside the valid range.",
-				  s, c->name, t->name);
+			api_error(
+			    rep, 400, E_VALIDATION,
+			    "A validation error occurred. The value '%s' of '%s' on record of "
+			    "type '%s' is outside the valid range.",
+			    s, c->name, t->name);
 			return false;
 		}
 		break;
@@ -206,13 +209,14 @@ static bool take_bind(struct dataverse *d, struct table *t, const char *nav, siz
 			r->values[i] = NULL;
 			if (cJSON_IsNull(v))
 				return true;
-			const char *slash = s ? strrchr(s, '/') : NULL, *open = s ? strchr(s, '(') : NULL;
+			const char *slash = s ? strrchr(s, '/') : NULL,
+				   *open = s ? strchr(s, '(') : NULL;
 			const char *set = slash && slash < open ? slash + 1 : s;
 			if (!open || !to || strncmp(set, to->set, (size_t)(open - set)) ||
 			    (size_t)(open - set) != strlen(to->set) || strlen(open) != 38 ||
 			    open[37] != ')') {
-				api_error(rep, 400, E_PAYLOAD, "Invalid value of '%.*s@odata.bind'.",
-					  (int)len, nav);
+				api_error(rep, 400, E_PAYLOAD,
+					  "Invalid value of '%.*s@odata.bind'.", (int)len, nav);
 				return false;
 			}
 			snprintf(id, sizeof id, "%.36s", open + 1);
@@ -221,7 +225,8 @@ static bool take_bind(struct dataverse *d, struct table *t, const char *nav, siz
 				if (bulk)
 					api_error(rep, 404, E_NOT_FOUND,
 						  "%c%s With Ids = %s Do Not Exist",
-						  toupper((unsigned char)*to->name), to->name + 1, id);
+						  toupper((unsigned char)*to->name), to->name + 1,
+						  id);
 				else
 					api_error(rep, 404, E_NOT_FOUND,
 						  "%s With Id = %s Does Not Exist", to->name, id);
@@ -233,12 +238,13 @@ static bool take_bind(struct dataverse *d, struct table *t, const char *nav, siz
 			return true;
 		}
 	}
-	api_error(rep, 400, E_PAYLOAD,
-		  "An undeclared property '%.*s' which only has property annotations in the payload "
-		  "but no property value was found in the payload. In OData, only declared navigation "
-		  "properties and declared named streams can be represented as properties without "
-		  "values.",
-		  (int)len, nav);
+	api_error(
+	    rep, 400, E_PAYLOAD,
+	    "An undeclared property '%.*s' which only has property annotations in the payload "
+	    "but no property value was found in the payload. In OData, only declared navigation "
+	    "properties and declared named streams can be represented as properties without "
+	    "values.",
+	    (int)len, nav);
 	return false;
 }
 
@@ -260,7 +266,8 @@ static bool take_row(struct dataverse *d, struct table *t, const cJSON *json, st
 			char type[200];
 			snprintf(type, sizeof type, "Microsoft.Dynamics.CRM.%s", t->name);
 			if (!cJSON_IsString(m) || strcmp(m->valuestring, type)) {
-				api_error(rep, 400, E_PAYLOAD, "A wrong @odata.type for %s.", t->set);
+				api_error(rep, 400, E_PAYLOAD, "A wrong @odata.type for %s.",
+					  t->set);
 				return false;
 			}
 			continue;
@@ -271,16 +278,18 @@ static bool take_row(struct dataverse *d, struct table *t, const cJSON *json, st
 		}
 		struct column *c = table_column(t, name);
 		if (!c) {
-			api_error(rep, 400, E_PAYLOAD,
-				  "Error identified in Payload provided by the user for Entity :'%s', "
-				  "For more information on this error please follow this help link: "
-				  "The property '%s' does not exist on type 'Microsoft.Dynamics.CRM.%s'. "
-				  "Make sure to only use property names that are defined by the type.",
-				  t->set, name, t->name);
+			api_error(
+			    rep, 400, E_PAYLOAD,
+			    "Error identified in Payload provided by the user for Entity :'%s', "
+			    "For more information on this error please follow this help link: "
+			    "The property '%s' does not exist on type 'Microsoft.Dynamics.CRM.%s'. "
+			    "Make sure to only use property names that are defined by the type.",
+			    t->set, name, t->name);
 			return false;
 		}
 		if (c->read_only) {
-			api_error(rep, 400, E_PAYLOAD, "The property '%s' cannot be written.", name);
+			api_error(rep, 400, E_PAYLOAD, "The property '%s' cannot be written.",
+				  name);
 			return false;
 		}
 		if (!take_value(t, c, m, r, rep))
@@ -368,7 +377,8 @@ void api_patch(struct dataverse *d, struct table *t, const char *id, const struc
 
 	/* The literal "null" is what Microsoft tells everybody to send; it is no etag. */
 	if (none && !strcmp(none, "*") && exists) {
-		api_error(rep, 412, E_DUPLICATE, "A record with matching key values already exists.");
+		api_error(rep, 412, E_DUPLICATE,
+			  "A record with matching key values already exists.");
 		return;
 	}
 	if (match && strcmp(match, "*")) {
@@ -420,8 +430,7 @@ static bool duplicate_id(const cJSON *targets, const char *key, const char *id, 
 	const cJSON *t;
 	cJSON_ArrayForEach(t, targets)
 	{
-		const char *other =
-		    cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(t, key));
+		const char *other = cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(t, key));
 		if (t == upto)
 			return false;
 		if (other && !strcasecmp(other, id))
@@ -435,8 +444,8 @@ static bool one_target(struct dataverse *d, struct table *t, bool upsert, const 
 {
 	char id[37] = "";
 	struct row r = row_new(t);
-	bool good = cJSON_IsObject(target) &&
-		    cJSON_GetObjectItemCaseSensitive(target, "@odata.type");
+	bool good =
+	    cJSON_IsObject(target) && cJSON_GetObjectItemCaseSensitive(target, "@odata.type");
 
 	if (!good)
 		api_error(rep, 400, E_PAYLOAD, "Each target needs an @odata.type.");

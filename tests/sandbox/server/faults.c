@@ -8,9 +8,9 @@
 
 static bool known_members(const cJSON *json, char *why, size_t size)
 {
-	static const char *const names[] = {"method", "path",  "status", "headers",
-					    "body",   "delay_ms", "after", "torn",
-					    "empty",  "close", "count",  "probability"};
+	static const char *const names[] = {"method", "path",	  "status", "headers",
+					    "body",   "delay_ms", "after",  "torn",
+					    "empty",  "close",	  "count",  "probability"};
 	const cJSON *m;
 
 	cJSON_ArrayForEach(m, json)

@@ -272,9 +272,9 @@ static enum MHD_Result answer(struct server *srv, struct call *call, const char 
 				   rep->body ? rep->body_len : 2};
 		res = MHD_create_response_from_callback(t->len, 4096, torn_read, t, torn_free);
 	} else {
-		res = MHD_create_response_from_buffer(rep->body_len, rep->body ? rep->body : (char *)"",
-						      rep->body ? MHD_RESPMEM_MUST_FREE
-								: MHD_RESPMEM_PERSISTENT);
+		res = MHD_create_response_from_buffer(
+		    rep->body_len, rep->body ? rep->body : (char *)"",
+		    rep->body ? MHD_RESPMEM_MUST_FREE : MHD_RESPMEM_PERSISTENT);
 	}
 	rep->body = NULL;
 	for (size_t i = 0; i < rep->header_count; i++) {
@@ -378,8 +378,8 @@ static enum MHD_Result on_request(void *cls, struct MHD_Connection *connection, 
 		return MHD_YES;
 	}
 	char *question = strchr(call->url, '?');
-	char *path = question ? strndup(call->url, (size_t)(question - call->url))
-			      : strdup(call->url);
+	char *path =
+	    question ? strndup(call->url, (size_t)(question - call->url)) : strdup(call->url);
 	const char *host = MHD_lookup_connection_value(connection, MHD_HEADER_KIND, "Host");
 	struct request req = {.method = method,
 			      .path = path,
@@ -627,7 +627,8 @@ static bool start(struct server *srv, char *why, size_t size)
 		snprintf(why, size, "cannot listen on %s: %s", srv->listen, strerror(errno));
 		return false;
 	}
-	const union MHD_DaemonInfo *info = MHD_get_daemon_info(srv->daemon, MHD_DAEMON_INFO_BIND_PORT);
+	const union MHD_DaemonInfo *info =
+	    MHD_get_daemon_info(srv->daemon, MHD_DAEMON_INFO_BIND_PORT);
 	printf("listening on %s://%s:%u\n", srv->tls ? "https" : "http", host,
 	       info ? info->port : (unsigned)port);
 	fflush(stdout);

@@ -35,23 +35,23 @@
 
 /* One request, whole.  All strings belong to the server and live until the handler returns. */
 struct request {
-	const char *method;  /* as sent, "GET" */
-	const char *path;    /* undecoded path, without the query */
-	const char *query;   /* undecoded query string, "" when there is none */
-	const char *url;     /* path and query as they came */
-	const char *scheme;  /* "http" or "https" */
-	const char *host;    /* the Host header: links in answers are built from scheme and host */
-	const char *body;    /* NUL terminated behind body_len bytes */
+	const char *method; /* as sent, "GET" */
+	const char *path;   /* undecoded path, without the query */
+	const char *query;  /* undecoded query string, "" when there is none */
+	const char *url;    /* path and query as they came */
+	const char *scheme; /* "http" or "https" */
+	const char *host;   /* the Host header: links in answers are built from scheme and host */
+	const char *body;   /* NUL terminated behind body_len bytes */
 	size_t body_len;
-	void *connection;    /* for request_header() */
+	void *connection; /* for request_header() */
 };
 
 /* One answer, filled by the handler.  The server frees body and headers. */
 struct reply {
-	int status;          /* 0 means that the handler answered nothing: the server sends 500 */
-	char *body;          /* malloc'ed or NULL */
+	int status; /* 0 means that the handler answered nothing: the server sends 500 */
+	char *body; /* malloc'ed or NULL */
 	size_t body_len;
-	char route[96];      /* how stats calls this request: "contacts (delta)", set by the handler */
+	char route[96]; /* how stats calls this request: "contacts (delta)", set by the handler */
 	struct reply_header {
 		char *name, *value;
 	} headers[24];
@@ -71,23 +71,23 @@ char *url_encode(const char *s);
 char *query_get(const struct request *req, const char *name);
 
 void reply_header(struct reply *rep, const char *name, const char *fmt, ...)
-	__attribute__((format(printf, 3, 4)));
+    __attribute__((format(printf, 3, 4)));
 
 /* Takes ownership of json; content type is the caller's to set with reply_header(). */
 void reply_json(struct reply *rep, int status, cJSON *json);
 void reply_text(struct reply *rep, int status, const char *fmt, ...)
-	__attribute__((format(printf, 3, 4)));
+    __attribute__((format(printf, 3, 4)));
 
 struct server;
 
 /* What a product brings.  */
 struct product {
-	const char *name;        /* "sandbox-dataverse" */
-	const char *synopsis;    /* paragraphs for --help that teach what it is and how to try it */
+	const char *name;     /* "sandbox-dataverse" */
+	const char *synopsis; /* paragraphs for --help that teach what it is and how to try it */
 	/* Product options for --help and parsing: NAME takes a value; called for each. */
 	const struct product_option {
 		const char *name, *arg, *help;
-	} *options;
+	} * options;
 	bool (*option)(void *product, const char *name, const char *value, char *why, size_t size);
 	/* After the options, before listening: open the database, load or generate data. */
 	bool (*open)(void *product, struct server *srv, char *why, size_t size);
@@ -118,7 +118,7 @@ struct rng {
 };
 uint64_t rng_next(struct rng *r);
 uint64_t rng_below(struct rng *r, uint64_t n); /* 0 .. n-1 */
-double rng_unit(struct rng *r);                /* 0 <= x < 1 */
+double rng_unit(struct rng *r);		       /* 0 <= x < 1 */
 /* 36 characters and NUL: a version 4 GUID in lower case. */
 void rng_guid(struct rng *r, char out[37]);
 

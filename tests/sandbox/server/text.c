@@ -57,7 +57,8 @@ char *query_get(const struct request *req, const char *name)
 	const char *at = req->query;
 
 	while (*at) {
-		const char *end = at + strcspn(at, "&"), *equals = memchr(at, '=', (size_t)(end - at));
+		const char *end = at + strcspn(at, "&"),
+			   *equals = memchr(at, '=', (size_t)(end - at));
 		char *key = url_decode(at, (size_t)((equals ? equals : end) - at), true);
 		bool found = key && !strcmp(key, name);
 		free(key);
