@@ -55,7 +55,7 @@ void error_prefix(struct error *err, const char *where, ...) __attribute__((form
 
 const char *result_name(enum result r);
 
-/* Replaces what stands in quotes ('..', "..", «..») or parentheses by "…" : error texts of both
+/* Replaces what stands in quotes ('..', "..") or parentheses by "..." : error texts of both
  * products may quote personal data, `Key (semail)=(x@y)`.  Also anything that looks like an
  * e-mail address.  Writes at most size bytes with a NUL; returns out. */
 char *redact(char *out, size_t size, const char *text, size_t len);

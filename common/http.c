@@ -81,6 +81,16 @@ void http_free(struct http *h)
 	curl_global_cleanup();
 }
 
+/* libcurl takes an answer that ends within its headers for one without a body. */
+static size_t on_header(char *data, size_t size, size_t n, void *arg)
+{
+	struct http_response *res = arg;
+	size_t len = size * n;
+
+	res->head_whole = len <= 2 && (*data == '\r' || *data == '\n');
+	return len;
+}
+
 /* Common to blocking and concurrent requests.  why has CURL_ERROR_SIZE bytes. */
 static struct curl_slist *prepare(struct http *h, CURL *c, const struct http_request *req,
 				  const void *body, struct http_response *res, char *why)
@@ -108,6 +118,8 @@ static struct curl_slist *prepare(struct http *h, CURL *c, const struct http_req
 	curl_easy_setopt(c, CURLOPT_CONNECTTIMEOUT_MS, 10000L);
 	curl_easy_setopt(c, CURLOPT_WRITEFUNCTION, on_body);
 	curl_easy_setopt(c, CURLOPT_WRITEDATA, res);
+	curl_easy_setopt(c, CURLOPT_HEADERFUNCTION, on_header);
+	curl_easy_setopt(c, CURLOPT_HEADERDATA, res);
 	curl_easy_setopt(c, CURLOPT_ERRORBUFFER, why);
 	if (req->user) {
 		curl_easy_setopt(c, CURLOPT_HTTPAUTH, (long)CURLAUTH_BASIC);
@@ -140,6 +152,10 @@ static void conclude(CURL *c, CURLcode code, const char *why, struct http_respon
 					    : curl_easy_strerror(code));
 		return;
 	}
+	if (!res->head_whole) {
+		snprintf(res->failure, sizeof res->failure, "the response ends in its headers");
+		return;
+	}
 	curl_easy_getinfo(c, CURLINFO_RESPONSE_CODE, &status);
 	curl_easy_getinfo(c, CURLINFO_CONTENT_TYPE, &type);
 	res->status = (int)status;
@@ -147,7 +163,9 @@ static void conclude(CURL *c, CURLcode code, const char *why, struct http_respon
 	if (curl_easy_header(c, "Retry-After", 0, CURLH_HEADER, -1, &header) == CURLHE_OK) {
 		curl_easy_getinfo(c, CURLINFO_RETRY_AFTER, &after);
 		/* A day at most: a date far in the future is a mistake, not an order. */
-		res->retry_after_ms = after > 86400 ? 86400000 : (int64_t)after * 1000;
+		res->retry_after_ms = after > 86400 ? 86400000
+				      : after < 0   ? 0
+						    : (int64_t)after * 1000;
 	}
 }
 

@@ -37,6 +37,7 @@ struct http_response {
 	int64_t retry_after_ms; /* -1 when the header was absent (seconds or HTTP-date) */
 	char content_type[96];
 	struct buffer body;
+	bool head_whole;   /* the blank line behind the headers came */
 	char failure[200]; /* with status 0: why, without the URL */
 };
 

@@ -12,6 +12,11 @@ static bool number_char(char c)
 	return (c >= '0' && c <= '9') || c == '-' || c == '+' || c == '.' || c == 'e' || c == 'E';
 }
 
+static bool is_nul_escape(const char *text, size_t len, size_t i)
+{
+	return len - i >= 6 && !memcmp(text + i, "\\u0000", 6);
+}
+
 cJSON *json_parse_exact(struct buffer *scratch, const char *text, size_t len)
 {
 	size_t from = 0; /* start of what is not copied yet */
@@ -20,8 +25,14 @@ cJSON *json_parse_exact(struct buffer *scratch, const char *text, size_t len)
 	for (size_t i = 0; i < len;) {
 		char c = text[i];
 		if (c == '"') {
-			for (i++; i < len && text[i] != '"'; i++)
+			for (i++; i < len && text[i] != '"'; i++) {
+				if (is_nul_escape(text, len, i)) { /* would cut the text for us */
+					buffer_append(scratch, text + from, i - from);
+					buffer_append(scratch, "\\ufffd", 6);
+					from = i + 6;
+				}
 				i += text[i] == '\\';
+			}
 			i++;
 		} else if (c == '-' || (c >= '0' && c <= '9')) {
 			size_t end = i;
@@ -49,6 +60,11 @@ cJSON *json_parse(const char *text, size_t len)
 
 	if (!len || memchr(text, 0, len) || !text_is_utf8(text, len))
 		return NULL;
+	for (size_t i = 0; i < len; i++) {
+		if (is_nul_escape(text, len, i))
+			return NULL;
+		i += text[i] == '\\';
+	}
 	cJSON *tree = cJSON_ParseWithLengthOpts(text, len, &end, 0);
 	if (!tree)
 		return NULL;

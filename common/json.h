@@ -16,7 +16,8 @@
 #include "buffer.h"
 
 /* NULL when the text is no JSON, has a NUL, or does not fit into scratch.  The caller deletes the
- * tree; scratch may be reused at once. */
+ * tree; scratch may be reused at once.  An escaped NUL in a string becomes U+FFFD: C texts end at
+ * it, and the rest must not be lost. */
 cJSON *json_parse_exact(struct buffer *scratch, const char *text, size_t len);
 
 /* Plain cJSON for answers in which no number needs more than a double; the same refusals. */

@@ -339,6 +339,24 @@ static const char *known_columns(const struct table *t, const char *like, char *
 	return out;
 }
 
+/* A replacement of a value that the column cannot have would never be used. */
+static bool can_be(const struct field *f, const char *from)
+{
+	const struct column *c = f->column;
+
+	if (c->type == COLUMN_BOOLEAN)
+		return !strcmp(from, "true") || !strcmp(from, "false");
+	if (c->type != COLUMN_CHOICE || !c->option_count)
+		return true;
+	for (size_t i = 0; i < c->option_count; i++) {
+		char number[24];
+		snprintf(number, sizeof number, "%lld", (long long)c->options[i].value);
+		if (!strcmp(from, f->config->picklist_label ? c->options[i].label : number))
+			return true;
+	}
+	return false;
+}
+
 static void compile_field(struct mapping *m, const struct field_config *config, struct problems *p)
 {
 	struct field *f = &m->fields[m->field_count];
@@ -391,8 +409,12 @@ static void compile_field(struct mapping *m, const struct field_config *config, 
 	f->consent = is_consent(m->resource, config->to);
 	if (config->fallback)
 		check_constant(f, "the default", config->fallback, &f->fallback, p);
-	for (size_t i = 0; i < config->value_count; i++)
+	for (size_t i = 0; i < config->value_count; i++) {
+		if (!can_be(f, config->values[i].from))
+			problem(p, config->at, "%s is never %s, by the saved metadata",
+				config->from, config->values[i].from);
 		check_constant(f, "the value", config->values[i].to, NULL, p);
+	}
 	m->field_count++;
 }
 

@@ -36,6 +36,7 @@ static enum result read_answer(struct oauth *o, const struct http_response *res,
 		int64_t early = seconds * 1000 / 5;
 		free(o->header);
 		o->header = xasprintf("Authorization: Bearer %s", token);
+		o->expires_at = mono_add(now, seconds * 1000);
 		o->renew_at = mono_add(now, seconds * 1000 - (early < 300000 ? early : 300000));
 		r = OK;
 	} else if ((res->status == 400 || res->status == 401) && is_refusal(code)) {
@@ -59,6 +60,8 @@ enum result oauth_ensure(struct oauth *o, struct http *h, mono_time now, struct 
 	struct http_response res;
 
 	if (o->header && now.ms < o->renew_at.ms)
+		return OK;
+	if (o->header && now.ms < o->expires_at.ms && now.ms < o->not_before.ms)
 		return OK;
 	if (now.ms < o->not_before.ms) {
 		error_retry(err, "token", "waiting to ask %s for a token again", o->token_url);
@@ -86,12 +89,13 @@ enum result oauth_ensure(struct oauth *o, struct http *h, mono_time now, struct 
 		r = read_answer(o, &res, now, err);
 	else
 		error_prefix(err, "asking %s for a token", o->token_url);
-	/* A token that still has life in it survives a failed renewal. */
 	if (r == RETRY) {
 		o->not_before = mono_add(now, 1000);
 		if (err->not_before.ms > o->not_before.ms)
 			o->not_before = err->not_before;
 		err->not_before = o->not_before;
+		if (o->header && now.ms < o->expires_at.ms)
+			r = OK;
 	}
 	http_response_free(&res);
 	buffer_free(&form);

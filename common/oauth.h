@@ -10,12 +10,14 @@
 
 struct oauth {
 	const char *token_url, *client_id, *client_secret, *scope; /* borrowed */
-	char *header;	      /* "Authorization: Bearer …" or NULL */
-	mono_time renew_at;   /* a fifth of the life before its end, at most 5 minutes */
+	char *header;	    /* "Authorization: Bearer …" or NULL */
+	mono_time renew_at; /* a fifth of the life before its end, at most 5 minutes */
+	mono_time expires_at;
 	mono_time not_before; /* after a failure, when to ask again at the earliest */
 };
 
-/* Makes sure that o->header is good at `now`; blocks for one request when it is not.
+/* Makes sure that o->header is good at `now`; blocks for one request when it is not, or will not
+ * be for long. A token that still lives survives a renewal that fails for now.
  * FATAL 100 when the server says that id, secret or scope are wrong; RETRY when it is not
  * there or answers nonsense. */
 enum result oauth_ensure(struct oauth *o, struct http *h, mono_time now, struct error *err);

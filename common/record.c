@@ -2,6 +2,7 @@
 #include "record.h"
 
 #include <assert.h>
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -346,7 +347,7 @@ enum result record_from_json(const cJSON *json, avro_value_t *value, struct erro
 		if (text && datetime_parse(text, strlen(text), true, &t))
 			avro_value_set_long(value, t.ms);
 		else if (cJSON_IsNumber(json) && json->valuedouble > -9e15 &&
-			 json->valuedouble < 9e15)
+			 json->valuedouble < 9e15 && json->valuedouble == floor(json->valuedouble))
 			avro_value_set_long(value, (int64_t)json->valuedouble);
 		else
 			return misfit(err, "a whole number or a time");

@@ -104,8 +104,9 @@ static enum result header(const void *data, size_t len, int32_t *id, struct erro
 	return OK;
 }
 
-/* Every string of a decoded value must be UTF-8 without NUL: all that follows relies on it. */
-static bool texts_are_good(const avro_value_t *value)
+/* Every string of a decoded value must be UTF-8 without NUL, and every enum one of its symbols
+ * (libavro does not look): all that follows relies on it. */
+static bool is_good(const avro_value_t *value)
 {
 	avro_value_t inner;
 	size_t n;
@@ -113,18 +114,21 @@ static bool texts_are_good(const avro_value_t *value)
 
 	switch (avro_value_get_type(value)) {
 	case AVRO_UNION:
-		return !record_some(value, &inner) || texts_are_good(&inner);
+		return !record_some(value, &inner) || is_good(&inner);
 	case AVRO_RECORD:
 		avro_value_get_size(value, &n);
 		for (size_t i = 0; i < n; i++) {
 			inner = record_field(value, i);
-			if (!texts_are_good(&inner))
+			if (!is_good(&inner))
 				return false;
 		}
 		return true;
 	case AVRO_STRING:
 		text = record_text(value, &n);
 		return text_is_utf8(text, n);
+	case AVRO_ENUM:
+		n = (size_t)avro_schema_enum_number_of_symbols(avro_value_get_schema(value));
+		return record_enum(value) >= 0 && (size_t)record_enum(value) < n;
 	default:
 		return true;
 	}
@@ -145,8 +149,9 @@ static enum result decode(const void *data, size_t len, avro_value_t *value, str
 		return error_reject(err, "wire-format", "the value does not decode");
 	if (rest)
 		return error_reject(err, "wire-format", "bytes follow the value");
-	if (!texts_are_good(value))
-		return error_reject(err, "wire-format", "a text is not UTF-8");
+	if (!is_good(value))
+		return error_reject(err, "wire-format",
+				    "a text is not UTF-8, or an enum is none of its symbols");
 	return OK;
 }
 

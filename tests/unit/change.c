@@ -1,0 +1,207 @@
+#include "change.h"
+
+#include "fixture.h"
+#include "json.h"
+
+static struct table *contact;
+static struct table_class class;
+static avro_value_t change;
+static struct buffer scratch = {.max = 1 << 20};
+
+static int make(void **state)
+{
+	static const char *const columns[] = {"annualincome",	 "birthdate",  "donotemail",
+					      "firstname",	 "gendercode", "modifiedon",
+					      "parentcustomerid"};
+	struct error err;
+	(void)state;
+	if (table_load("deploy/metadata", "contact", &contact, &err) != OK ||
+	    table_class_new(contact, columns, 7, &class, &err) != OK)
+		return -1;
+	record_new(&class.record, &change);
+	return 0;
+}
+
+static int unmake(void **state)
+{
+	(void)state;
+	avro_value_decref(&change);
+	table_class_free(&class);
+	table_free(contact);
+	buffer_free(&scratch);
+	return 0;
+}
+
+#define ID "\"contactid\":\"6F2D6C1E-3F0B-4D58-9A49-5A1F0C8B7E21\",\"@odata.etag\":\"W/\\\"1\\\"\","
+#define VERSION "\"versionnumber\":1002520"
+
+/* Dynamics sends every selected column, null if it is empty; row lies over that. */
+static enum result read_row(const char *row, char id[37], struct error *err)
+{
+	cJSON *json = json_parse_exact(&scratch, row, strlen(row));
+	assert_non_null(json);
+	for (size_t i = 0; i < class.column_count; i++)
+		if (!cJSON_HasObjectItem(json, class.columns[i].property))
+			cJSON_AddNullToObject(json, class.columns[i].property);
+	enum result r =
+	    change_from_row(&class, json, 77, (wall_time){5000}, ORIGIN_DELTA, &change, id, err);
+	cJSON_Delete(json);
+	return r;
+}
+
+static char *field(const char *name)
+{
+	cJSON *json = record_to_json(&change);
+	char *text =
+	    cJSON_PrintUnformatted(cJSON_GetObjectItem(cJSON_GetObjectItem(json, "row"), name));
+	cJSON_Delete(json);
+	return text;
+}
+
+static void is(const char *name, const char *want)
+{
+	char *text = field(name);
+	assert_string_equal(text, want);
+	free(text);
+}
+
+SHOWS(a_row_of_dynamics_becomes_a_change)
+{
+	struct change_head head;
+	struct error err;
+	char id[37];
+
+	assert_int_equal(
+	    read_row(
+		"{" ID VERSION
+		",\"firstname\":\"Zoë \\\"Z\\\"\",\"annualincome\":922337203685477.5807,"
+		"\"birthdate\":\"1969-12-31\",\"donotemail\":true,\"gendercode\":2,"
+		"\"gendercode@OData.Community.Display.V1.FormattedValue\":\"Female\","
+		"\"modifiedon\":\"2026-01-31T12:00:00Z\",\"_parentcustomerid_value\":"
+		"\"AAAAAAAA-0000-4000-8000-000000000001\","
+		"\"_parentcustomerid_value@Microsoft.Dynamics.CRM.lookuplogicalname\":\"account\","
+		"\"_parentcustomerid_value@OData.Community.Display.V1.FormattedValue\":\"ACME\"}",
+		id, &err),
+	    OK);
+	assert_string_equal(id, "6f2d6c1e-3f0b-4d58-9a49-5a1f0c8b7e21");
+	change_get_head(&change, &head);
+	assert_int_equal(head.op, CHANGE_UPSERT);
+	assert_int_equal(head.epoch, 77);
+	assert_int_equal(head.version, 1002520);
+	assert_int_equal(head.origin, ORIGIN_DELTA);
+	assert_int_equal(head.observed.ms, 5000);
+	assert_true(head.modified.ms == 1769860800000);
+	assert_string_equal(change_id(&change, NULL), id);
+	is("firstname", "\"Zoë \\\"Z\\\"\"");
+	is("annualincome", "\"922337203685477.5807\"");
+	is("birthdate", "-1");
+	is("donotemail", "true");
+	is("gendercode", "{\"value\":2,\"label\":\"Female\"}");
+	is("parentcustomerid",
+	   "{\"id\":\"aaaaaaaa-0000-4000-8000-000000000001\",\"table\":\"account\","
+	   "\"name\":\"ACME\"}");
+}
+
+SHOWS(a_row_without_a_selected_column_is_rejected)
+{
+	cJSON *json = cJSON_Parse("{" ID "\"versionnumber\":\"1\",\"firstname\":null}");
+	struct error err;
+	char id[37];
+
+	assert_int_equal(
+	    change_from_row(&class, json, 1, (wall_time){1}, ORIGIN_DELTA, &change, id, &err),
+	    REJECT);
+	assert_contains(err.text, "annualincome");
+	cJSON_Delete(json);
+}
+
+SHOWS(what_is_null_is_null)
+{
+	struct error err;
+	char id[37];
+
+	assert_int_equal(
+	    read_row("{" ID VERSION ",\"firstname\":null,\"gendercode\":null}", id, &err), OK);
+	is("firstname", "null");
+	is("gendercode", "null");
+	is("birthdate", "null");
+}
+
+SHOWS(a_row_that_is_not_what_the_metadata_says_is_rejected_by_column)
+{
+	static const struct {
+		const char *row, *word;
+	} bad[] = {
+	    {"{" ID VERSION ",\"firstname\":5.5}",
+	     NULL}, /* a number is read as text, as it stands */
+	    {"{" ID VERSION ",\"donotemail\":\"yes\"}", "donotemail"},
+	    {"{" ID VERSION ",\"birthdate\":\"31.12.1969\"}", "birthdate"},
+	    {"{" ID VERSION ",\"annualincome\":\"1e5\"}", "annualincome"},
+	    {"{" ID VERSION ",\"gendercode\":\"male\"}", "gendercode"},
+	    {"{" ID VERSION ",\"modifiedon\":\"yesterday\"}", "modifiedon"},
+	    {"{" ID VERSION ",\"firstname\":{\"a\":1}}", "firstname"},
+	    {"{" ID "\"versionnumber\":\"x\"}", "version"},
+	    {"{" ID "\"firstname\":\"x\"}", "version"},
+	    {"{" VERSION "}", "contactid"},
+	    {"{\"contactid\":\"no-guid\"," VERSION "}", "contactid"},
+	};
+	struct error err;
+	char id[37];
+
+	for (size_t i = 1; i < sizeof bad / sizeof *bad; i++) {
+		if (read_row(bad[i].row, id, &err) != REJECT)
+			fail_msg("accepted: %s", bad[i].row);
+		assert_contains(err.text, bad[i].word);
+	}
+}
+
+SHOWS(a_rejected_row_shows_no_value)
+{
+	struct error err;
+	char id[37];
+
+	assert_int_equal(read_row("{" ID VERSION ",\"birthdate\":\"secret value\"}", id, &err),
+			 REJECT);
+	assert_null(strstr(err.text, "secret"));
+}
+
+SHOWS(a_delete_has_no_row)
+{
+	struct change_head head = {CHANGE_DELETE, 3, 9, {-1}, {5}, ORIGIN_DELTA}, back;
+
+	avro_value_reset(&change);
+	change_set_head(&change, "6f2d6c1e-3f0b-4d58-9a49-5a1f0c8b7e21", &head);
+	change_get_head(&change, &back);
+	assert_int_equal(back.op, CHANGE_DELETE);
+	assert_int_equal(back.modified.ms, -1);
+	cJSON *json = record_to_json(&change);
+	assert_true(cJSON_IsNull(cJSON_GetObjectItem(json, "row")));
+	cJSON_Delete(json);
+}
+
+SHOWS(the_same_columns_make_the_same_bytes)
+{
+	static const char *const columns[] = {"annualincome",	 "birthdate",  "donotemail",
+					      "firstname",	 "gendercode", "modifiedon",
+					      "parentcustomerid"};
+	struct table_class again;
+	struct error err;
+
+	assert_int_equal(table_class_new(contact, columns, 7, &again, &err), OK);
+	assert_string_equal(again.record.json, class.record.json);
+	table_class_free(&again);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+	    cmocka_unit_test(a_row_of_dynamics_becomes_a_change),
+	    cmocka_unit_test(what_is_null_is_null),
+	    cmocka_unit_test(a_row_without_a_selected_column_is_rejected),
+	    cmocka_unit_test(a_row_that_is_not_what_the_metadata_says_is_rejected_by_column),
+	    cmocka_unit_test(a_rejected_row_shows_no_value),
+	    cmocka_unit_test(a_delete_has_no_row),
+	    cmocka_unit_test(the_same_columns_make_the_same_bytes),
+	};
+	return cmocka_run_group_tests(tests, make, unmake);
+}

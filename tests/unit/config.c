@@ -1,0 +1,150 @@
+#include "config.h"
+
+#include "fixture.h"
+
+SHOWS(the_example_has_three_flows)
+{
+	struct problems p = {0};
+	struct config *c = fixture_config(NULL, &p);
+
+	assert_non_null(c);
+	assert_string_equal(c->name, "tideway");
+	assert_int_equal(c->flow_count, 3);
+	const struct flow *f = config_flow(c, "contacts");
+	assert_string_equal(f->table, "contact");
+	assert_string_equal(f->key, "externalId");
+	assert_true(f->apply_deletes);
+	assert_int_equal(f->poll_ms, 30000);
+	assert_int_equal(f->max_in_flight, 32);
+	assert_string_equal(config_kafka(c, "bootstrap.servers", "?"), "127.0.0.1:1");
+	assert_string_equal(config_kafka(c, "linger.ms", "none"), "none");
+	f = config_flow(c, "email-events");
+	assert_true(f->has_since);
+	assert_true(f->activities[EVENT_CLICK].on);
+	assert_string_equal(f->tracking.columns[LOG_URL_TYPE], "urlType");
+	assert_null(config_flow(c, "nothing"));
+	config_free(c);
+}
+
+/* The overlay must be refused, with the word. */
+static void refused(const char *overlay, const char *word)
+{
+	struct problems p = {0};
+	struct config *c = fixture_config(overlay, &p);
+
+	if (c)
+		fail_msg("accepted: %s", overlay);
+	if (!fixture_says(&p, word)) {
+		char *first = problem_text(&p, 0);
+		fail_msg("\"%s\" is not said of %s, but: %s", word, overlay, first);
+	}
+	problems_free(&p);
+}
+
+SHOWS(mistakes_are_refused_by_name)
+{
+	refused("nonsense: 1\n", "nonsense");
+	refused("name: Big Name\n", "name");
+	refused("flows: {contacts: {pol: 5s}}\n", "pol");
+	refused("flows: {contacts: {poll: 5}}\n", "poll");
+	refused("flows: {contacts: {max_in_flight: 0}}\n", "max_in_flight");
+	refused("flows: {Bad_Name: {kind: contacts}}\n", "name");
+	refused("flows: {contacts: {kind: people}}\n", "kind");
+	refused("flows: {contacts: {fields: {a: b}}}\n", "fields");
+	refused("flows: {contacts: {fields: [{from: a}]}}\n", "to");
+	refused("flows: {email-events: {since: yesterday}}\n", "since");
+	refused("flows: {email-events: {files: {sending: {columns: {id: ~}}}}}\n", "id");
+	refused("flows: {email-events: {activities: {opened: {table: x}}}}\n", "opened");
+	refused("topics: {partitions: 0}\n", "partitions");
+	refused("connections: {dataverse: {url: \"ftp://x\"}}\n", "https://");
+	refused("connections: {dataverse: {secret: x}}\n", "secret");
+}
+
+SHOWS(several_mistakes_are_said_at_once)
+{
+	struct problems p = {0};
+
+	assert_null(fixture_config("name: A\nflows: {contacts: {poll: x, key: [1]}}\n", &p));
+	assert_true(p.count >= 3);
+	problems_free(&p);
+}
+
+SHOWS(settings_that_carry_a_guarantee_are_refused_with_the_reason)
+{
+	static const char *const guarded[] = {"enable.auto.commit", "enable.auto.offset.store",
+					      "auto.offset.reset",  "isolation.level",
+					      "enable.idempotence", "transactional.id",
+					      "group.id",	    "acks",
+					      "partitioner"};
+	for (size_t i = 0; i < sizeof guarded / sizeof *guarded; i++) {
+		char overlay[200];
+		snprintf(overlay, sizeof overlay, "connections: {kafka: {%s: x}}\n", guarded[i]);
+		refused(overlay, guarded[i]);
+	}
+	/* librdkafka's other names for two of them */
+	refused("connections: {kafka: {request.required.acks: 1}}\n", "acks");
+}
+
+SHOWS(variables_are_taken_in_connections_only)
+{
+	struct problems p = {0};
+	struct config *c =
+	    fixture_config("connections: {campaign: {client_id: \"a${X}b\"}}\nname: fixed\n", &p);
+
+	assert_string_equal(c->campaign.credentials.client_id, "axb");
+	config_free(c);
+	refused("name: ${X}\n", "name");
+	refused("connections: {campaign: {client_id: \"${X\"}}\n", "${");
+}
+
+SHOWS(a_variable_that_is_not_set_is_a_mistake)
+{
+	const char *paths[] = {"deploy/tideway.yaml"};
+	struct problems p = {0};
+
+	assert_null(config_load(paths, 1, (env_lookup)getenv, &p));
+	assert_true(fixture_says(&p, "deploy/tideway.yaml:"));
+	problems_free(&p);
+}
+
+SHOWS(a_secret_can_stand_in_a_file)
+{
+	struct problems p = {0};
+	char secret[40], overlay[200];
+
+	fixture_file(secret, "s3cret\n");
+	snprintf(overlay, sizeof overlay,
+		 "connections: {campaign: {client_secret: ~, client_secret_file: %s}}\n", secret);
+	struct config *c = fixture_config(overlay, &p);
+	unlink(secret);
+	if (!c) {
+		/* Both are named: say which one counts. */
+		assert_true(fixture_says(&p, "client_secret"));
+		problems_free(&p);
+		return;
+	}
+	assert_string_equal(c->campaign.credentials.client_secret, "s3cret");
+	config_free(c);
+	problems_free(&p);
+}
+
+SHOWS(a_secret_file_that_is_not_there_is_a_mistake)
+{
+	refused("connections: {registry: {user: me, password_file: /nowhere/secret}}\n",
+		"/nowhere/secret");
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+	    cmocka_unit_test(the_example_has_three_flows),
+	    cmocka_unit_test(mistakes_are_refused_by_name),
+	    cmocka_unit_test(several_mistakes_are_said_at_once),
+	    cmocka_unit_test(settings_that_carry_a_guarantee_are_refused_with_the_reason),
+	    cmocka_unit_test(variables_are_taken_in_connections_only),
+	    cmocka_unit_test(a_variable_that_is_not_set_is_a_mistake),
+	    cmocka_unit_test(a_secret_can_stand_in_a_file),
+	    cmocka_unit_test(a_secret_file_that_is_not_there_is_a_mistake),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,301 @@
+#include "mapping.h"
+
+#include "fixture.h"
+
+static struct table *contact;
+static struct resource *profile;
+
+static int make(void **state)
+{
+	struct error err;
+	(void)state;
+	return table_load("deploy/metadata", "contact", &contact, &err) ||
+	       resource_load("deploy/metadata", "profile", &profile, &err);
+}
+
+static int unmake(void **state)
+{
+	(void)state;
+	table_free(contact);
+	resource_free(profile);
+	return 0;
+}
+
+/* The contacts flow with only these fields. */
+static struct config *config_of(const char *fields)
+{
+	struct problems p = {0};
+	char overlay[2000];
+
+	snprintf(overlay, sizeof overlay, "flows: {contacts: {fields: [%s]}}\n", fields);
+	struct config *c = fixture_config(overlay, &p);
+	if (!c)
+		fail_msg("the fields are no configuration: %s", fields);
+	return c;
+}
+
+static void refused(const char *fields, const char *word)
+{
+	struct problems p = {0};
+	struct config *c = config_of(fields);
+	struct mapping *m = mapping_compile(config_flow(c, "contacts"), contact, profile, &p);
+
+	if (m)
+		fail_msg("accepted: %s", fields);
+	if (!fixture_says(&p, word)) {
+		char *text = problem_text(&p, 0);
+		fail_msg("\"%s\" is not said of %s, but %s", word, fields, text);
+	}
+	problems_free(&p);
+	config_free(c);
+}
+
+SHOWS(mappings_that_cannot_be_are_refused)
+{
+	refused("{from: forename, to: firstName}", "forename");
+	refused("{from: firstname, to: forename}", "forename");
+	refused("{from: firstname, to: firstName}, {from: lastname, to: firstName}", "firstName");
+	refused("{from: firstname, to: birthDate}", "birthDate");
+	refused("{from: firstname, to: age}", "age");
+	refused("{from: firstname, to: externalId}", "externalId");
+	refused("{from: firstname, to: location}", "location");
+	refused("{from: donotemail, to: firstName, picklist: label}", "donotemail");
+	refused("{from: firstname, to: firstName, lookup: name}", "firstname");
+	refused("{from: gendercode, to: gender, values: {1: man}}", "man");
+	refused("{from: gendercode, to: gender, values: {7: male}}", "7");
+	refused("{from: gendercode, to: gender, default: neither}", "neither");
+	refused("{from: birthdate, to: cusChildren}", "birthdate");
+}
+
+SHOWS(consent_is_never_given_by_accident)
+{
+	/* values and defaults that would write false, for each of the eight */
+	for (size_t i = 0; consent_flags[i]; i++) {
+		char fields[200];
+		snprintf(fields, sizeof fields, "{from: donotemail, to: %s, default: false}",
+			 consent_flags[i]);
+		refused(fields, consent_flags[i]);
+		snprintf(fields, sizeof fields, "{from: donotemail, to: %s, values: {true: false}}",
+			 consent_flags[i]);
+		refused(fields, consent_flags[i]);
+	}
+}
+
+SHOWS(the_eight_flags_are_these)
+{
+	static const char *const eight[] = {"blackList",
+					    "blackListEmail",
+					    "blackListFax",
+					    "blackListMobile",
+					    "blackListPhone",
+					    "blackListPostalMail",
+					    "blackListPushnotification",
+					    "ccpaOptOut"};
+	for (size_t k = 0; k < 8; k++) {
+		bool found = false;
+		for (size_t i = 0; consent_flags[i]; i++)
+			found |= !strcmp(consent_flags[i], eight[k]);
+		if (!found)
+			fail_msg("%s is not guarded", eight[k]);
+	}
+}
+
+/* Maps one row, given as JSON of the source record's row; returns the target's row. */
+static enum result map(const char *fields, const char *row, char *out, size_t size,
+		       struct error *err)
+{
+	struct problems p = {0};
+	struct config *c = config_of(fields);
+	struct mapping *m = mapping_compile(config_flow(c, "contacts"), contact, profile, &p);
+	avro_value_t source, target;
+
+	if (!m) {
+		char *text = problem_text(&p, 0);
+		fail_msg("refused: %s", text);
+	}
+	record_new(&mapping_source(m)->record, &source);
+	record_new(mapping_target(m), &target);
+	cJSON *json =
+	    cJSON_Parse("{\"op\":\"upsert\",\"id\":\"6f2d6c1e-3f0b-4d58-9a49-5a1f0c8b7e21\","
+			"\"epoch\":1,\"version\":2,\"modified_at\":null,\"observed_at\":5,"
+			"\"origin\":\"delta\"}");
+	cJSON_AddItemToObject(json, "row", row ? cJSON_Parse(row) : cJSON_CreateNull());
+	if (!row)
+		cJSON_SetValuestring(cJSON_GetObjectItem(json, "op"), "delete");
+	enum result r = record_from_json(json, &source, err);
+	if (r != OK)
+		fail_msg("the row is no source record: %s", err->text);
+	cJSON_Delete(json);
+	r = mapping_apply(m, &source, &target, err);
+	if (r == OK) {
+		json = record_to_json(&target);
+		char *text = cJSON_PrintUnformatted(cJSON_GetObjectItem(json, "row"));
+		snprintf(out, size, "%s", text);
+		free(text);
+		cJSON_Delete(json);
+	}
+	avro_value_decref(&source);
+	avro_value_decref(&target);
+	mapping_free(m);
+	config_free(c);
+	return r;
+}
+
+static void maps(const char *fields, const char *row, const char *want)
+{
+	struct error err;
+	char out[4000];
+
+	if (map(fields, row, out, sizeof out, &err) != OK)
+		fail_msg("rejected: %s", err.text);
+	assert_string_equal(out, want);
+}
+
+static void rejects(const char *fields, const char *row, const char *word)
+{
+	struct error err;
+	char out[4000];
+
+	if (map(fields, row, out, sizeof out, &err) != REJECT)
+		fail_msg("not rejected: %s", row);
+	assert_contains(err.text, word);
+}
+
+SHOWS(fields_are_renamed_and_nested)
+{
+	maps("{from: firstname, to: firstName}", "{\"firstname\":\"Ann 😀\"}",
+	     "{\"firstName\":\"Ann 😀\"}");
+	maps("{from: address1_city, to: location.city}, {from: address1_line1, to: "
+	     "location.address1}",
+	     "{\"address1_city\":\"Köln\",\"address1_line1\":null}",
+	     "{\"location\":{\"address1\":null,\"city\":\"Köln\"}}");
+}
+
+SHOWS(choices_are_mapped_by_value_label_or_replacement)
+{
+	static const char row[] = "{\"gendercode\":{\"value\":2,\"label\":\"Female\"}}";
+
+	maps("{from: gendercode, to: cusStatus}", row, "{\"cusStatus\":\"2\"}");
+	maps("{from: gendercode, to: cusStatus, picklist: label}", row,
+	     "{\"cusStatus\":\"Female\"}");
+	maps("{from: gendercode, to: gender, values: {1: male, 2: female}, default: unknown}", row,
+	     "{\"gender\":\"female\"}");
+	maps("{from: gendercode, to: gender, values: {1: male, 2: female}, default: unknown}",
+	     "{\"gendercode\":null}", "{\"gender\":\"unknown\"}");
+}
+
+SHOWS(a_flag_of_consent_is_true_or_left_alone)
+{
+	maps("{from: donotemail, to: blackListEmail}", "{\"donotemail\":true}",
+	     "{\"blackListEmail\":true}");
+	maps("{from: donotemail, to: blackListEmail}", "{\"donotemail\":false}",
+	     "{\"blackListEmail\":null}");
+	maps("{from: donotemail, to: blackListEmail}", "{\"donotemail\":null}",
+	     "{\"blackListEmail\":null}");
+}
+
+SHOWS(a_loader_leaves_flags_alone_and_clears_the_rest)
+{
+	struct problems p = {0};
+	struct config *c = fixture_config(NULL, &p);
+	struct mapping *m = mapping_compile(config_flow(c, "contacts"), contact, profile, &p);
+	bool keeps;
+
+	assert_non_null(m);
+	assert_non_null(mapping_attribute(m, "blackListEmail", &keeps));
+	assert_true(keeps);
+	assert_non_null(mapping_attribute(m, "location.city", &keeps));
+	assert_false(keeps);
+	assert_null(mapping_attribute(m, "age", &keeps));
+	mapping_free(m);
+	config_free(c);
+}
+
+SHOWS(a_text_that_is_too_long_is_rejected_not_cut)
+{
+	char row[400];
+
+	maps("{from: firstname, to: firstName}",
+	     "{\"firstname\":\"éééééééééééééééééééééééééééééé\"}", /* 30 characters, 60 bytes */
+	     "{\"firstName\":\"éééééééééééééééééééééééééééééé\"}");
+	snprintf(row, sizeof row, "{\"firstname\":\"%s\"}", "1234567890123456789012345678901");
+	rejects("{from: firstname, to: firstName}", row, "firstName");
+}
+
+SHOWS(a_value_that_the_target_does_not_know_is_rejected)
+{
+	rejects("{from: gendercode, to: gender, values: {1: male}}",
+		"{\"gendercode\":{\"value\":2,\"label\":\"Female\"}}", "gender");
+}
+
+SHOWS(money_fits_a_text_exactly_and_a_number_nearly)
+{
+	maps("{from: annualincome, to: cusStatus}", "{\"annualincome\":\"922337203685477.5807\"}",
+	     "{\"cusStatus\":\"922337203685477.5807\"}");
+	maps("{from: annualincome, to: cusAnnualIncome}", "{\"annualincome\":\"-1.5000\"}",
+	     "{\"cusAnnualIncome\":-1.5}");
+}
+
+SHOWS(a_delete_stays_a_delete)
+{
+	maps("{from: firstname, to: firstName}", NULL, "null");
+}
+
+SHOWS(an_extractor_selects_what_is_mapped_and_no_more)
+{
+	struct problems p = {0};
+	struct config *c =
+	    config_of("{from: lastname, to: lastName}, {from: firstname, to: firstName}, "
+		      "{from: firstname, to: cusStatus}");
+	struct mapping *m = mapping_compile(config_flow(c, "contacts"), contact, profile, &p);
+	size_t n;
+	const char *const *columns = mapping_columns(m, &n);
+
+	assert_int_equal(n, 2);
+	assert_string_equal(columns[0], "firstname");
+	assert_string_equal(columns[1], "lastname");
+	mapping_free(m);
+	config_free(c);
+}
+
+SHOWS(the_same_mapping_makes_the_same_schema)
+{
+	char *first = NULL;
+
+	for (int i = 0; i < 2; i++) {
+		struct problems p = {0};
+		/* The order of the fields does not matter. */
+		struct config *c =
+		    config_of(i ? "{from: lastname, to: lastName}, {from: fax, to: fax}"
+				: "{from: fax, to: fax}, {from: lastname, to: lastName}");
+		struct mapping *m =
+		    mapping_compile(config_flow(c, "contacts"), contact, profile, &p);
+		if (first)
+			assert_string_equal(mapping_target(m)->json, first);
+		else
+			first = strdup(mapping_target(m)->json);
+		mapping_free(m);
+		config_free(c);
+	}
+	free(first);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+	    cmocka_unit_test(mappings_that_cannot_be_are_refused),
+	    cmocka_unit_test(consent_is_never_given_by_accident),
+	    cmocka_unit_test(the_eight_flags_are_these),
+	    cmocka_unit_test(fields_are_renamed_and_nested),
+	    cmocka_unit_test(choices_are_mapped_by_value_label_or_replacement),
+	    cmocka_unit_test(a_flag_of_consent_is_true_or_left_alone),
+	    cmocka_unit_test(a_loader_leaves_flags_alone_and_clears_the_rest),
+	    cmocka_unit_test(a_text_that_is_too_long_is_rejected_not_cut),
+	    cmocka_unit_test(a_value_that_the_target_does_not_know_is_rejected),
+	    cmocka_unit_test(money_fits_a_text_exactly_and_a_number_nearly),
+	    cmocka_unit_test(a_delete_stays_a_delete),
+	    cmocka_unit_test(an_extractor_selects_what_is_mapped_and_no_more),
+	    cmocka_unit_test(the_same_mapping_makes_the_same_schema),
+	};
+	return cmocka_run_group_tests(tests, make, unmake);
+}
