@@ -44,7 +44,7 @@ UNITS := $(patsubst tests/unit/%.c,$(B)/tests/unit-%,$(wildcard tests/unit/*.c))
 FUZZERS := $(patsubst tests/fuzz/%.c,$(B)/tests/fuzz-%,$(wildcard tests/fuzz/*.c))
 TOOLCHAIN := build/.packages
 
-.PHONY: all demo test check up down lint fuzz clean help unit fuzz-corpus cases format
+.PHONY: all demo test check up down lint fuzz clean help format
 all: $(STAGES) $(COMMAND) $(SANDBOXES)
 
 # Objects need the packages first, but must not be rebuilt when the stamp is touched. Schemas are
@@ -113,6 +113,8 @@ check: all $(UNITS) $(FUZZERS)
 test: all $(UNITS) $(FUZZERS) build/.jars
 	$(Q)BUILD=$(B) tests/run
 
+fuzz: | $(TOOLCHAIN)
+	$(Q)tests/fuzz/run $(SECONDS)
 lint: | $(TOOLCHAIN)
 	$(Q)tests/lint/run
 format:
@@ -130,6 +132,7 @@ help:
 #: make check       the fast part: unit tests, cases, corpora; no broker, no network
 #: make up | down   the local world, left running | stopped
 #: make lint        warnings as errors, cppcheck, layer order, format
+#: make fuzz        fuzzers of everything that comes from outside, 60 s each (needs clang)
 #: make clean       stop the world and delete build/
 #: SANITIZE=address,undefined works with check and test; V=1 shows the commands
 

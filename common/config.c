@@ -394,7 +394,7 @@ static void read_activity(struct reader *r, struct node map, enum event_kind kin
 {
 	static const char *const keys[] = {"table",	   "time",	 "campaign", "delivery",
 					   "tracking_url", "mirror_url", NULL};
-	if (!doc_there(map))
+	if (!doc_there(map) || doc_is_null(map)) /* null: off, in a file laid over another */
 		return;
 	a->on = true;
 	a->at = doc_place(map);

@@ -2,6 +2,7 @@
 #include "wire.h"
 
 #include <arpa/inet.h>
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -104,13 +105,14 @@ static enum result header(const void *data, size_t len, int32_t *id, struct erro
 	return OK;
 }
 
-/* Every string of a decoded value must be UTF-8 without NUL, and every enum one of its symbols
- * (libavro does not look): all that follows relies on it. */
+/* Every string of a decoded value must be UTF-8 without NUL, every number finite, every enum one
+ * of its symbols (libavro does not look): all that follows relies on it. */
 static bool is_good(const avro_value_t *value)
 {
 	avro_value_t inner;
 	size_t n;
 	const char *text;
+	double number = 0;
 
 	switch (avro_value_get_type(value)) {
 	case AVRO_UNION:
@@ -126,6 +128,9 @@ static bool is_good(const avro_value_t *value)
 	case AVRO_STRING:
 		text = record_text(value, &n);
 		return text_is_utf8(text, n);
+	case AVRO_DOUBLE:
+		avro_value_get_double(value, &number);
+		return isfinite(number); /* JSON has no other numbers */
 	case AVRO_ENUM:
 		n = (size_t)avro_schema_enum_number_of_symbols(avro_value_get_schema(value));
 		return record_enum(value) >= 0 && (size_t)record_enum(value) < n;
@@ -151,7 +156,7 @@ static enum result decode(const void *data, size_t len, avro_value_t *value, str
 		return error_reject(err, "wire-format", "bytes follow the value");
 	if (!is_good(value))
 		return error_reject(err, "wire-format",
-				    "a text is not UTF-8, or an enum is none of its symbols");
+				    "a text is not UTF-8, a number not finite, or an enum none of its symbols");
 	return OK;
 }
 
