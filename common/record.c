@@ -10,6 +10,8 @@
 #include "arena.h"
 #include "clock.h"
 
+static size_t allocation_max = RECORD_ALLOC_MAX;
+
 static void *limited_alloc(void *user, void *ptr, size_t old_size, size_t new_size)
 {
 	(void)user, (void)old_size;
@@ -17,12 +19,17 @@ static void *limited_alloc(void *user, void *ptr, size_t old_size, size_t new_si
 		free(ptr);
 		return NULL;
 	}
-	return new_size > RECORD_ALLOC_MAX ? NULL : xrealloc(ptr, new_size);
+	return new_size > allocation_max ? NULL : xrealloc(ptr, new_size);
 }
 
 void record_limit_allocations(void)
 {
 	avro_set_allocator(limited_alloc, NULL);
+}
+
+void record_limit_allocation(size_t max)
+{
+	allocation_max = max && max < RECORD_ALLOC_MAX ? max : RECORD_ALLOC_MAX;
 }
 
 enum result record_class_new(struct record_class *c, const char *json, struct error *err)

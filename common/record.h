@@ -30,6 +30,8 @@ void record_new(const struct record_class *c, avro_value_t *out);
 /* Limits what libavro may allocate for one value: a length on the wire is foreign. Call once. */
 enum { RECORD_ALLOC_MAX = 16 << 20 };
 void record_limit_allocations(void);
+/* A lower limit for a while; 0: RECORD_ALLOC_MAX again. */
+void record_limit_allocation(size_t max);
 
 /* Member by index. */
 avro_value_t record_field(const avro_value_t *record, size_t index);

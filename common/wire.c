@@ -17,9 +17,15 @@ struct writer {
 	avro_value_t value;
 };
 
+/* What libavro may allocate for one value besides the value's own size. */
+enum { WIRE_ALLOC_EXTRA = 64 * 1024 };
+
 struct wire {
 	struct registry *registry;
 	struct writer *writers;
+	/* The value that is decoded, and zeroes behind it; see decode(). */
+	char *padded;
+	size_t padded_size, used;
 };
 
 struct wire *wire_new(struct registry *r)
@@ -39,6 +45,7 @@ void wire_free(struct wire *w)
 		record_class_free(&it->class);
 		free(it);
 	}
+	free(w->padded);
 	free(w);
 }
 
@@ -139,24 +146,41 @@ static bool is_good(const avro_value_t *value)
 	}
 }
 
-static enum result decode(const void *data, size_t len, avro_value_t *value, struct error *err)
+/* libavro leaks a text whose length is more than what is left to read.  So it reads from a copy
+ * with zeroes behind it, more of them than a text may be long; that it read some is seen later. */
+static enum result decode(struct wire *w, const void *data, size_t len, avro_value_t *value,
+			  struct error *err)
 {
-	avro_reader_t reader =
-	    avro_reader_memory((const char *)data + WIRE_HEADER, (int64_t)(len - WIRE_HEADER));
+	size_t n = len - WIRE_HEADER, zeroes = n + WIRE_ALLOC_EXTRA;
+	char skipped;
+
+	if (w->padded_size < n + zeroes) {
+		w->padded_size = 2 * (n + zeroes);
+		free(w->padded);
+		w->padded = xcalloc(1, w->padded_size);
+		w->used = 0;
+	}
+	memcpy(w->padded, (const char *)data + WIRE_HEADER, n);
+	if (w->used > n)
+		memset(w->padded + n, 0, w->used - n);
+	w->used = n;
+	avro_reader_t reader = avro_reader_memory(w->padded, (int64_t)(n + zeroes));
 	avro_value_reset(value);
+	record_limit_allocation(zeroes);
 	int rc = avro_value_read(reader, value);
-	size_t rest = 0;
-	char byte;
+	record_limit_allocation(0);
 	if (!rc)
-		rest = !avro_read(reader, &byte, 1);
+		rc = avro_skip(reader, (int64_t)zeroes); /* all of them must be left */
+	bool rest = !rc && !avro_read(reader, &skipped, 1);
 	avro_reader_free(reader);
 	if (rc)
 		return error_reject(err, "wire-format", "the value does not decode");
 	if (rest)
 		return error_reject(err, "wire-format", "bytes follow the value");
 	if (!is_good(value))
-		return error_reject(err, "wire-format",
-				    "a text is not UTF-8, a number not finite, or an enum none of its symbols");
+		return error_reject(
+		    err, "wire-format",
+		    "a text is not UTF-8, a number not finite, or an enum none of its symbols");
 	return OK;
 }
 
@@ -170,10 +194,10 @@ enum result wire_decode(struct wire *w, const void *data, size_t len, int32_t re
 	if (r != OK)
 		return r;
 	if (id == reader_id)
-		return decode(data, len, value, err);
+		return decode(w, data, len, value, err);
 	r = find_writer(w, id, &writer, err);
 	if (r == OK)
-		r = decode(data, len, &writer->value, err);
+		r = decode(w, data, len, &writer->value, err);
 	if (r != OK)
 		return r;
 	avro_value_reset(value);
@@ -192,7 +216,7 @@ enum result wire_decode_as_written(struct wire *w, const void *data, size_t len,
 	if (r == OK)
 		r = find_writer(w, *id, &writer, err);
 	if (r == OK)
-		r = decode(data, len, &writer->value, err);
+		r = decode(w, data, len, &writer->value, err);
 	if (r == OK)
 		*value = &writer->value;
 	return r;

@@ -13,14 +13,20 @@ static struct table *table;
 static struct table_class class;
 static avro_value_t change;
 
+static void set(char **field, const char *text)
+{
+	free(*field);
+	*field = strdup(text);
+}
+
 static void setup(void)
 {
 	static const char *const columns[] = {"a", "b", "c", "d", "g", "l", "m", "n", "t"};
 	struct error err;
 
 	table = table_new("t");
-	table->entity_set = strdup("ts");
-	table->primary_id = strdup("tid");
+	set(&table->entity_set, "ts");
+	set(&table->primary_id, "tid");
 	table_add(table, "a", "String");
 	table_add(table, "b", "Boolean");
 	table_add(table, "c", "Picklist");

@@ -44,6 +44,7 @@ SHOWS(a_nul_is_refused)
 
 	assert_null(json_parse("{\"a\":1}\0{}", 10));
 	assert_null(json_parse_exact(&scratch, "{\"a\":1}\0{}", 10));
+	buffer_free(&scratch);
 }
 
 SHOWS(an_escaped_nul_does_not_cut_a_text)

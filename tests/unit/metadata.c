@@ -35,13 +35,19 @@ static void drop(const char *name)
 	unlink(path);
 }
 
+static void set(char **field, const char *text)
+{
+	free(*field);
+	*field = strdup(text);
+}
+
 SHOWS(a_table_is_saved_and_loaded_the_same)
 {
 	struct table *t = table_new("contact"), *back;
 	struct error err;
 
-	t->entity_set = strdup("contacts");
-	t->primary_id = strdup("contactid");
+	set(&t->entity_set, "contacts");
+	set(&t->primary_id, "contactid");
 	t->change_tracking = true;
 	struct column *c = table_add(t, "gendercode", "Picklist");
 	column_add_option(c, 1, "Männlich \"x\"");
@@ -136,10 +142,10 @@ SHOWS(a_live_table_with_another_type_is_refused)
 	struct table *saved = table_new("t"), *live = table_new("t");
 	struct error err;
 
-	saved->entity_set = strdup("ts");
-	live->entity_set = strdup("ts");
-	saved->primary_id = strdup("tid");
-	live->primary_id = strdup("tid");
+	set(&saved->entity_set, "ts");
+	set(&live->entity_set, "ts");
+	set(&saved->primary_id, "tid");
+	set(&live->primary_id, "tid");
 	table_add(saved, "n", "Integer");
 	table_sort(saved);
 	assert_int_equal(table_same(saved, live, columns, 1, &err), FATAL);
