@@ -22,8 +22,10 @@ static void run_file(const char *path)
 	}
 	for (size_t n; (n = fread(data + size, 1, cap - size, f)) > 0;) {
 		size += n;
-		if (size == cap && !(data = realloc(data, cap *= 2)))
+		uint8_t *more = size == cap ? realloc(data, cap *= 2) : data;
+		if (!more)
 			exit(1);
+		data = more;
 	}
 	fclose(f);
 	/* A block of exactly this size, so that a sanitizer sees a read behind it. */
