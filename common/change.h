@@ -48,16 +48,18 @@ void change_set_head(avro_value_t *change, const char *id, const struct change_h
 void change_get_head(const avro_value_t *change, struct change_head *head);
 const char *change_id(const avro_value_t *change, size_t *len);
 
+struct table_column_plan {
+	const struct column *column;
+	char *property; /* JSON member: "firstname", "_parentcustomerid_value" */
+	char *label;	/* "<property>@…FormattedValue" */
+	char *target;	/* "<property>@…lookuplogicalname" */
+};
+
 /* Rows of one table, for the columns that a mapping uses. */
 struct table_class {
 	struct record_class record;
 	const struct table *table; /* borrowed */
-	struct table_column_plan {
-		const struct column *column;
-		char *property; /* JSON member: "firstname", "_parentcustomerid_value" */
-		char *label;	/* "<property>@…FormattedValue" */
-		char *target;	/* "<property>@…lookuplogicalname" */
-	} * columns;
+	struct table_column_plan *columns;
 	size_t column_count;
 };
 

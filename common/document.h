@@ -20,12 +20,14 @@ struct place {
 	int line, column;
 };
 
+struct problem {
+	struct place at;
+	char *text;
+};
+
 /* All mistakes found so far. */
 struct problems {
-	struct problem {
-		struct place at;
-		char *text;
-	} * items;
+	struct problem *items;
 	size_t count;
 };
 

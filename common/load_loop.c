@@ -44,6 +44,11 @@ struct job {
 	mono_time due; /* waiting: when to send again; open: when to send at the latest */
 };
 
+struct partition {
+	bool ours;
+	int64_t committed;
+};
+
 struct loop {
 	struct stage *stage;
 	const struct loader *loader;
@@ -59,10 +64,7 @@ struct loop {
 	mono_time stalled_until;
 	unsigned stall_attempt;
 	uint32_t seed;
-	struct partition {
-		bool ours;
-		int64_t committed;
-	} * partitions;
+	struct partition *partitions;
 	size_t partition_count;
 	bool paused;
 	mono_time polled, committed_at, reported;

@@ -29,20 +29,24 @@ enum column_type {
 	COLUMN_OTHER
 };
 
+struct column_option {
+	int64_t value;
+	char *label;
+};
+
+/* Of lookups: the navigation property by which a row of `table` is bound. */
+struct column_target {
+	char *table, *navigation;
+};
+
 struct column {
 	char *name;
 	char *kind; /* Dataverse's AttributeType; "DateTime/DateOnly" for dates */
 	enum column_type type;
 	int64_t max_length; /* of texts; 0 when not known */
-	struct column_option {
-		int64_t value;
-		char *label;
-	} * options;
+	struct column_option *options;
 	size_t option_count;
-	/* Of lookups: the navigation property by which a row of `table` is bound. */
-	struct column_target {
-		char *table, *navigation;
-	} * targets;
+	struct column_target *targets;
 	size_t target_count;
 };
 

@@ -80,14 +80,16 @@ void reply_text(struct reply *rep, int status, const char *fmt, ...)
 
 struct server;
 
+struct product_option {
+	const char *name, *arg, *help;
+};
+
 /* What a product brings.  */
 struct product {
 	const char *name;     /* "sandbox-dataverse" */
 	const char *synopsis; /* paragraphs for --help that teach what it is and how to try it */
 	/* Product options for --help and parsing: NAME takes a value; called for each. */
-	const struct product_option {
-		const char *name, *arg, *help;
-	} * options;
+	const struct product_option *options;
 	bool (*option)(void *product, const char *name, const char *value, char *why, size_t size);
 	/* After the options, before listening: open the database, load or generate data. */
 	bool (*open)(void *product, struct server *srv, char *why, size_t size);
