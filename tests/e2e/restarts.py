@@ -219,7 +219,7 @@ def test_transformer_killed_20_times_between_produce_and_commit(case):
 
 def test_two_of_each_share_the_work(case):
     """Two transformers and two loaders split the partitions; one joins and one leaves under load."""
-    case.setup("contacts", "email-events", contacts=300)
+    case.setup("contacts", "loyalty-cards", "email-events", contacts=300)
     case.start("contacts")
     case.agree()
     writer = Writer(case)
@@ -247,11 +247,15 @@ def test_two_of_each_share_the_work(case):
     for stage in second:
         counts = [line for line in case.log(stage).splitlines() if "msg=counts" in line]
         expect(counts and " records=0 " not in counts[-1], f"{stage.program} did nothing: {counts}")
-    case.start("email-events")
-    for program in ("transform-marketing-event", "load-dataverse"):
-        case.start("email-events", program, name=f"second-{program}")
+    for flow in ("email-events", "loyalty-cards"):
+        case.start(flow)
+        for program in STAGES[flow][1:]:
+            case.start(flow, program, name=f"second-{program}-{flow}")
     case.campaign_box.control.request("POST", "/_sandbox/deliver", {})
-    case.agree(events=True)
+    case.agree(40, cards=True, events=True)
+    for suffix in ("crm.email-activity", "campaign.cusLoyaltyCard"):
+        keys = [m["key"] for m in case.messages(suffix)]
+        expect(len(keys) == len(set(keys)), f"{suffix} holds a record twice")
 
 
 def test_a_standby_extractor_takes_over(case):

@@ -1,26 +1,9 @@
 #include "http.h"
 
 #include "clock.h"
-#include "server.h"
+#include "client.h"
 
-static struct http *h;
-static struct server server;
 static struct http_response res;
-static struct error err;
-
-static int make(void **state)
-{
-	(void)state;
-	h = http_new("test/1", NULL);
-	return h ? 0 : -1;
-}
-
-static int unmake(void **state)
-{
-	(void)state;
-	http_free(h);
-	return 0;
-}
 
 static enum result get(size_t max, int64_t timeout_ms)
 {
@@ -185,5 +168,5 @@ int main(void)
 	    cmocka_unit_test(many_are_in_flight_and_each_finds_its_tag),
 	    cmocka_unit_test(keys_are_escaped),
 	};
-	return cmocka_run_group_tests(tests, make, unmake);
+	return cmocka_run_group_tests(tests, client_make, client_unmake);
 }

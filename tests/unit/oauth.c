@@ -1,24 +1,6 @@
 #include "oauth.h"
 
-#include "server.h"
-
-static struct http *h;
-static struct server server;
-static struct error err;
-
-static int make(void **state)
-{
-	(void)state;
-	h = http_new("test/1", NULL);
-	return h ? 0 : -1;
-}
-
-static int unmake(void **state)
-{
-	(void)state;
-	http_free(h);
-	return 0;
-}
+#include "client.h"
 
 #define TOKEN(text, life)                                                                          \
 	ANSWER("200 OK", "", "{\"access_token\":\"" text "\",\"expires_in\":" life "}")
@@ -130,5 +112,5 @@ int main(void)
 	    cmocka_unit_test(nonsense_is_asked_for_again_later),
 	    cmocka_unit_test(a_token_that_still_lives_survives_a_failed_renewal),
 	};
-	return cmocka_run_group_tests(tests, make, unmake);
+	return cmocka_run_group_tests(tests, client_make, client_unmake);
 }

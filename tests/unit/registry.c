@@ -1,25 +1,7 @@
 #include "registry.h"
 
 #include "schema.h"
-#include "server.h"
-
-static struct http *h;
-static struct server server;
-static struct error err;
-
-static int make(void **state)
-{
-	(void)state;
-	h = http_new("test/1", NULL);
-	return h ? 0 : -1;
-}
-
-static int unmake(void **state)
-{
-	(void)state;
-	http_free(h);
-	return 0;
-}
+#include "client.h"
 
 #define FOUND(id) ANSWER("200 OK", "", "{\"id\":" id "}")
 #define MISSING ANSWER("404 Not Found", "", "{\"error_code\":40403,\"message\":\"no\"}")
@@ -129,5 +111,5 @@ int main(void)
 	    cmocka_unit_test(each_bad_answer_has_its_result),
 	    cmocka_unit_test(a_schema_comes_by_its_id),
 	};
-	return cmocka_run_group_tests(tests, make, unmake);
+	return cmocka_run_group_tests(tests, client_make, client_unmake);
 }
