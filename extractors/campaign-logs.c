@@ -46,33 +46,12 @@ static enum result logs_open(struct stage *s, void **state, const struct record_
 	return OK;
 }
 
-struct file *logs_file(struct logs *x, const char *name, bool make)
-{
-	size_t len = strlen(name);
-	struct file *f;
-
-	HASH_FIND(hh, x->files, name, len, f);
-	if (f || !make)
-		return f;
-	f = xcalloc(1, sizeof *f + len + 1);
-	memcpy(f->name, name, len + 1);
-	f->size = f->seen_size = -1;
-	HASH_ADD_KEYPTR(hh, x->files, f->name, len, f);
-	return f;
-}
-
-void logs_forget(struct logs *x, struct file *f)
-{
-	HASH_DEL(x->files, f);
-	free(f);
-}
-
 static void logs_reset(void *state)
 {
 	struct logs *x = state;
 	struct file *f, *next;
 
-	HASH_ITER(hh, x->files, f, next) logs_forget(x, f);
+	HASH_ITER(hh, x->files, f, next) directory_forget(x, f);
 	seen_clear(x->events);
 }
 
@@ -80,12 +59,12 @@ static enum result logs_restore(void *state, const char *key, const avro_value_t
 				struct error *err)
 {
 	struct logs *x = state;
-	struct file *f = logs_file(x, key, true);
+	struct file *f = directory_file(x, key, true);
 	int done = 0;
 
 	(void)err;
 	if (!value) {
-		logs_forget(x, f);
+		directory_forget(x, f);
 		return OK;
 	}
 	avro_value_t v = record_field(value, CP_SIZE);

@@ -9,6 +9,27 @@
 #include "json.h"
 #include "logs.h"
 
+struct file *directory_file(struct logs *x, const char *name, bool make)
+{
+	size_t len = strlen(name);
+	struct file *f;
+
+	HASH_FIND(hh, x->files, name, len, f);
+	if (f || !make)
+		return f;
+	f = xcalloc(1, sizeof *f + len + 1);
+	memcpy(f->name, name, len + 1);
+	f->size = f->seen_size = -1;
+	HASH_ADD_KEYPTR(hh, x->files, f->name, len, f);
+	return f;
+}
+
+void directory_forget(struct logs *x, struct file *f)
+{
+	HASH_DEL(x->files, f);
+	free(f);
+}
+
 const struct log_files *directory_kind(const struct logs *x, const char *name)
 {
 	const struct flow *f = x->stage->flow;
@@ -23,7 +44,7 @@ static void listed(struct logs *x, const char *name, int64_t size)
 {
 	if (!directory_kind(x, name))
 		return;
-	struct file *f = logs_file(x, name, true);
+	struct file *f = directory_file(x, name, true);
 	f->listed = true;
 	if (f->seen_size != size)
 		f->changed = mono_now();
@@ -147,7 +168,7 @@ enum result directory_next(struct logs *x, struct extract_output *o, struct file
 		r = f->size >= 0 ? extract_checkpoint(o, f->name, NULL, err) : OK;
 		if (r != OK)
 			return r;
-		logs_forget(x, f);
+		directory_forget(x, f);
 	}
 	for (f = x->files; f; f = f->hh.next)
 		if (!f->done || f->size != f->seen_size) {

@@ -77,8 +77,8 @@ struct reading {
 };
 
 /* Makes an entry or finds it; NULL when there is none and make is false. */
-struct file *logs_file(struct logs *x, const char *name, bool make);
-void logs_forget(struct logs *x, struct file *f);
+struct file *directory_file(struct logs *x, const char *name, bool make);
+void directory_forget(struct logs *x, struct file *f);
 
 /* Lists the directory. *out is the next file to read, or NULL: one that still grows holds back
  * those behind it. Checkpoints of files that are gone are forgotten. */
