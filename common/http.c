@@ -8,6 +8,12 @@
 
 #include "arena.h"
 
+/* A body that is sent once. */
+struct upload {
+	const char *data;
+	size_t left;
+};
+
 struct exchange {
 	struct exchange *next; /* on the free list */
 	CURL *curl;
@@ -16,6 +22,7 @@ struct exchange {
 	struct buffer body; /* of the request */
 	struct http_response res;
 	char why[CURL_ERROR_SIZE];
+	struct upload upload;
 };
 
 struct http {
@@ -23,6 +30,7 @@ struct http {
 	CURL *easy; /* for blocking calls, keeps its connection */
 	char *agent;
 	const volatile sig_atomic_t *stop;
+	struct upload upload;
 	struct exchange *unused, *finished;
 	size_t in_flight;
 };
@@ -31,6 +39,17 @@ static size_t on_body(char *data, size_t size, size_t n, void *arg)
 {
 	struct http_response *res = arg;
 	return buffer_append(&res->body, data, size * n) ? size * n : 0;
+}
+
+static size_t on_upload(char *to, size_t size, size_t n, void *arg)
+{
+	struct upload *u = arg;
+	size_t take = size * n < u->left ? size * n : u->left;
+
+	memcpy(to, u->data, take);
+	u->data += take;
+	u->left -= take;
+	return take;
 }
 
 static int on_progress(void *arg, curl_off_t a, curl_off_t b, curl_off_t c, curl_off_t d)
@@ -93,7 +112,8 @@ static size_t on_header(char *data, size_t size, size_t n, void *arg)
 
 /* Common to blocking and concurrent requests.  why has CURL_ERROR_SIZE bytes. */
 static struct curl_slist *prepare(struct http *h, CURL *c, const struct http_request *req,
-				  const void *body, struct http_response *res, char *why)
+				  const void *body, struct upload *upload,
+				  struct http_response *res, char *why)
 {
 	struct curl_slist *headers = NULL;
 
@@ -126,8 +146,16 @@ static struct curl_slist *prepare(struct http *h, CURL *c, const struct http_req
 		curl_easy_setopt(c, CURLOPT_USERNAME, req->user);
 		curl_easy_setopt(c, CURLOPT_PASSWORD, req->password ? req->password : "");
 	}
-	if (body) {
+	if (body)
 		curl_easy_setopt(c, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)req->body_len);
+	if (body && req->once) {
+		/* libcurl sends a request again when a kept connection dies before an answer.  It
+		 * cannot when it has no way to begin the body anew. */
+		*upload = (struct upload){body, req->body_len};
+		curl_easy_setopt(c, CURLOPT_POST, 1L);
+		curl_easy_setopt(c, CURLOPT_READFUNCTION, on_upload);
+		curl_easy_setopt(c, CURLOPT_READDATA, upload);
+	} else if (body) {
 		curl_easy_setopt(c, CURLOPT_POSTFIELDS, body);
 	}
 	return headers;
@@ -175,7 +203,7 @@ enum result http_call(struct http *h, const struct http_request *req, struct htt
 	char why[CURL_ERROR_SIZE];
 
 	*res = (struct http_response){0};
-	struct curl_slist *headers = prepare(h, h->easy, req, req->body, res, why);
+	struct curl_slist *headers = prepare(h, h->easy, req, req->body, &h->upload, res, why);
 	curl_easy_setopt(h->easy, CURLOPT_NOPROGRESS, 0L);
 	curl_easy_setopt(h->easy, CURLOPT_XFERINFOFUNCTION, on_progress);
 	curl_easy_setopt(h->easy, CURLOPT_XFERINFODATA, h);
@@ -213,7 +241,8 @@ void http_start(struct http *h, const struct http_request *req, void *tag)
 	buffer_reset(&x->body);
 	if (req->body)
 		buffer_append(&x->body, req->body, req->body_len);
-	x->headers = prepare(h, x->curl, req, req->body ? x->body.data : NULL, &x->res, x->why);
+	x->headers =
+	    prepare(h, x->curl, req, req->body ? x->body.data : NULL, &x->upload, &x->res, x->why);
 	curl_easy_setopt(x->curl, CURLOPT_PRIVATE, (char *)x);
 	curl_easy_setopt(x->curl, CURLOPT_PIPEWAIT, 1L);
 	curl_multi_add_handle(h->multi, x->curl);

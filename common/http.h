@@ -25,6 +25,7 @@ struct http_request {
 	const char *user, *password;	       /* basic authentication; NULL for none */
 	const void *body;		       /* NULL for none */
 	size_t body_len;
+	bool once; /* must not reach the server twice: never sent again on a second connection */
 	size_t max_response_bytes;
 	int64_t timeout_ms;
 };

@@ -221,6 +221,7 @@ static enum result campaign_request(void *state, const struct load_job *job,
 					       : post	? "POST"
 							: "PATCH",
 				     .url = l->url.data,
+				     .once = post,
 				     .max_response_bytes = CAMPAIGN_ANSWER_MAX_BYTES,
 				     .timeout_ms = l->stage->flow->request_timeout_ms};
 	campaign_headers(&l->campaign, req->headers);

@@ -140,3 +140,23 @@ def test_history_of_each_key_is_in_order(case):
         expect(numbers == sorted(numbers) and numbers[-1] == 10,
                f"profile {i} was written in the order {numbers}")
     expect(not case.messages("rejected.contacts.load-campaign"), "a record was rejected")
+
+
+def test_a_lost_answer_to_an_insert_makes_no_second_insert(case):
+    """A POST whose answer is lost, torn or a 503 is never repeated: a PATCH of its key finds out."""
+    case.setup("contacts", contacts=120)
+    case.start("contacts", "extract-dataverse", "transform-contact")
+    case.wait(lambda: len(case.messages("campaign.profile")) >= 120, 20, "the records")
+    box = case.campaign_box
+    box.fault(method="POST", path="*/profile", close=True, after=True, count=30)
+    box.fault(method="POST", path="*/profile", torn=True, after=True, count=30)
+    box.fault(method="POST", path="*/profile", status=503, after=True, count=30)
+    case.start("contacts", "load-campaign")
+    case.agree()
+    case.drained("contacts", "load-campaign")
+    keys = [c["contactid"] for c in case.dynamics.rows("contacts")]
+    posts = {k: [h["method"] for h in box.history(k)].count("POST") for k in keys}
+    expect(set(posts.values()) == {1}, f"inserted more than once: {posts}")
+    refused = [n for r, m, s, n in box.requests() if m == "POST" and r == "profile" and s == 500]
+    expect(not refused, f"{refused} inserts were repeated and refused as duplicates")
+    expect(not case.messages("rejected.contacts.load-campaign"), "a record was rejected")
