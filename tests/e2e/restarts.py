@@ -82,9 +82,28 @@ def restart(case, program, number):
         case.wait(lambda b=before: written(case) > b + 200, 30, "the flow to go on")
     writer.finish()
     case.agree()
+    last_change(case, stage, number)
     again = proven(case)
     if number == signal.SIGTERM:
         expect(not again, f"a clean stop made {again} profiles go back to an older version")
+
+
+def last_change(case, stage, number):
+    """Everything changes once more, and the stage ends in the middle of that: no later change
+    covers up for what would be lost."""
+    case.drained("contacts", "load-campaign")
+    case.campaign_box.fault(method="PATCH", delay_ms=100, count=100000)
+    before = written(case)
+    case.dynamics.update_many("contacts", "contact", "contactid", {
+        c["contactid"]: {"jobtitle": "99999"} for c in case.dynamics.rows("contacts")})
+    case.wait(lambda: written(case) > before + 40, 20, "some of the last change")
+    if number == signal.SIGKILL:
+        stage.kill()
+    else:
+        stage.stop()
+    case.start("contacts", stage.program)
+    case.campaign_box.no_faults()
+    case.agree()
 
 
 def test_extractor_stopped(case):

@@ -80,7 +80,18 @@ bool faults_add(struct faults *f, const char *text, int *id, char *why, size_t s
 
 void faults_clear(struct faults *f)
 {
-	for (struct fault *x = f->list, *next; x; x = next) {
+	while (f->list) {
+		struct fault *x = f->list;
+		f->list = x->next;
+		x->next = f->retired;
+		f->retired = x;
+	}
+}
+
+void faults_free(struct faults *f)
+{
+	faults_clear(f);
+	for (struct fault *x = f->retired, *next; x; x = next) {
 		next = x->next;
 		free(x->method);
 		free(x->path);
@@ -88,7 +99,7 @@ void faults_clear(struct faults *f)
 		cJSON_Delete(x->headers);
 		free(x);
 	}
-	f->list = NULL;
+	f->retired = NULL;
 }
 
 static bool path_matches(const char *pattern, const char *path)

@@ -18,16 +18,17 @@ struct fault {
 };
 
 struct faults {
-	struct fault *list;
+	struct fault *list, *retired;
 	int last_id;
 	struct rng rng;
 };
 
 /* False and why when the order is not understood: nothing is ignored. */
 bool faults_add(struct faults *f, const char *json, int *id, char *why, size_t size);
+/* No request is hit any more; those that were hit already, and still wait, keep what they got. */
 void faults_clear(struct faults *f);
-/* Draws: the fault that hits this request (its count is used up), or NULL. A copy whose texts
- * belong to the list and stay until faults_clear of a later request. */
+void faults_free(struct faults *f);
+/* Draws: the fault that hits this request (its count is used up), or NULL. Valid to the end. */
 const struct fault *faults_match(struct faults *f, const char *method, const char *path);
 
 struct counts;

@@ -670,7 +670,7 @@ int server_main(int argc, char **argv, const struct product *p)
 	pthread_join(thread, NULL);
 	MHD_stop_daemon(srv.daemon);
 	p->close(p->state);
-	faults_clear(&srv.faults);
+	faults_free(&srv.faults);
 	counts_free(srv.counts);
 	return 0;
 }
