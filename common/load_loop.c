@@ -609,8 +609,12 @@ static enum result take_messages(struct loop *l)
 		if (m->err) {
 			r = read_error(l, m);
 			rd_kafka_message_destroy(m);
-		} else if (!partition_of(l, m->partition)->ours || l->stalled) {
-			rd_kafka_message_destroy(m); /* cannot be: revoked, or paused */
+		} else if (!partition_of(l, m->partition)->ours) {
+			rd_kafka_message_destroy(m); /* revoked: the next owner reads it */
+		} else if (l->stalled) {
+			/* Paused partitions give nothing; were it ever so, a restart reads it again. */
+			r = error_restart(&l->err, "paused", "a record came from a paused partition");
+			rd_kafka_message_destroy(m);
 		} else {
 			accept_record(l, m);
 		}

@@ -83,7 +83,9 @@ static enum result rewind_all(struct loop *l)
 	if (l->stalled) {
 		rd_kafka_message_destroy(l->stalled);
 		l->stalled = NULL;
-		rd_kafka_resume_partitions(l->consumer, mine);
+		l->attempt = 0;
+		if (!code)
+			rd_kafka_resume_partitions(l->consumer, mine);
 	}
 	if (!code && mine->cnt)
 		code = stage_positions(l->consumer, mine);
@@ -201,6 +203,18 @@ static enum result commit_or_rewind(struct loop *l)
 
 /* ---- the group -------------------------------------------------------------------------------- */
 
+static void pause_all(struct loop *l, bool pause)
+{
+	rd_kafka_topic_partition_list_t *mine;
+	if (rd_kafka_assignment(l->consumer, &mine))
+		return;
+	if (pause)
+		rd_kafka_pause_partitions(l->consumer, mine);
+	else
+		rd_kafka_resume_partitions(l->consumer, mine);
+	rd_kafka_topic_partition_list_destroy(mine);
+}
+
 static void assigned(struct loop *l, rd_kafka_topic_partition_list_t *partitions)
 {
 	rd_kafka_resp_err_t code = stage_positions(l->consumer, partitions);
@@ -220,6 +234,8 @@ static void assigned(struct loop *l, rd_kafka_topic_partition_list_t *partitions
 	rd_kafka_error_t *e = rd_kafka_incremental_assign(l->consumer, partitions);
 	if (e)
 		rd_kafka_error_destroy(e);
+	if (l->stalled)
+		rd_kafka_pause_partitions(l->consumer, partitions);
 	log_info("partitions assigned", "count", log_int(partitions->cnt), NULL);
 }
 
@@ -235,13 +251,16 @@ static void revoked(struct loop *l, rd_kafka_topic_partition_list_t *partitions)
 	}
 	for (int i = 0; i < partitions->cnt; i++)
 		position_of(l, partitions->elems[i].partition)->ours = false;
-	if (l->stalled && !position_of(l, l->stalled->partition)->ours) {
-		rd_kafka_message_destroy(l->stalled);
-		l->stalled = NULL;
-	}
 	rd_kafka_error_t *e = rd_kafka_incremental_unassign(l->consumer, partitions);
 	if (e)
 		rd_kafka_error_destroy(e);
+	if (l->stalled && !position_of(l, l->stalled->partition)->ours) {
+		/* The next owner's to try again: what we keep must not wait for it. */
+		rd_kafka_message_destroy(l->stalled);
+		l->stalled = NULL;
+		l->attempt = 0;
+		pause_all(l, false);
+	}
 	if (r == RETRY) /* what we keep was part of the aborted transaction, too */
 		rewind_all(l);
 	log_info(lost ? "partitions lost" : "partitions revoked", "count", log_int(partitions->cnt),
@@ -352,18 +371,6 @@ static void done(struct loop *l, const rd_kafka_message_t *m)
 	l->transaction_records++;
 	l->records++;
 	l->attempt = 0;
-}
-
-static void pause_all(struct loop *l, bool pause)
-{
-	rd_kafka_topic_partition_list_t *mine;
-	if (rd_kafka_assignment(l->consumer, &mine))
-		return;
-	if (pause)
-		rd_kafka_pause_partitions(l->consumer, mine);
-	else
-		rd_kafka_resume_partitions(l->consumer, mine);
-	rd_kafka_topic_partition_list_destroy(mine);
 }
 
 static enum result stall(struct loop *l, rd_kafka_message_t *m)
