@@ -89,6 +89,11 @@ const char *change_id(const avro_value_t *change, size_t *len)
 
 /* ---- the schema of a table -------------------------------------------------------------------- */
 
+#define CHOICE                                                                                     \
+	"{\"type\":\"record\",\"name\":\"Choice\",\"fields\":["                                    \
+	"{\"name\":\"value\",\"type\":\"int\"},"                                                   \
+	"{\"name\":\"label\",\"type\":[\"null\",\"string\"],\"default\":null}]}"
+
 static void column_schema(struct buffer *s, const struct column *c, bool *choice, bool *reference)
 {
 	static const char *const plain[] = {[COLUMN_STRING] = "string",
@@ -103,11 +108,11 @@ static void column_schema(struct buffer *s, const struct column *c, bool *choice
 	const char *type;
 
 	if (c->type == COLUMN_CHOICE) {
-		type = *choice ? "Choice"
-			       : "{\"type\":\"record\",\"name\":\"Choice\",\"fields\":["
-				 "{\"name\":\"value\",\"type\":\"int\"},"
-				 "{\"name\":\"label\",\"type\":[\"null\",\"string\"],"
-				 "\"default\":null}]}";
+		type = *choice ? "Choice" : CHOICE;
+		*choice = true;
+	} else if (c->type == COLUMN_CHOICES) {
+		type = *choice ? "{\"type\":\"array\",\"items\":\"Choice\"}"
+			       : "{\"type\":\"array\",\"items\":" CHOICE "}";
 		*choice = true;
 	} else if (c->type == COLUMN_LOOKUP) {
 		type = *reference ? "Reference"
@@ -143,9 +148,7 @@ enum result table_class_new(const struct table *t, const char *const *columns, s
 			    p->column ? "has a type that cannot be read" : "does not exist");
 		}
 		out->column_count++;
-		bool lookup = p->column->type == COLUMN_LOOKUP;
-		p->property =
-		    xasprintf("%s%s%s", lookup ? "_" : "", columns[i], lookup ? "_value" : "");
+		p->property = column_property(p->column);
 		p->label = xasprintf("%s@OData.Community.Display.V1.FormattedValue", p->property);
 		p->target = xasprintf("%s@Microsoft.Dynamics.CRM.lookuplogicalname", p->property);
 		buffer_puts(&row, i ? "," : "");
@@ -183,6 +186,41 @@ static void set_optional_text(avro_value_t *field, const char *text)
 	}
 	avro_value_t some = record_set_some(field);
 	record_set_text(&some, text, strlen(text));
+}
+
+static void set_choice(avro_value_t *choice, int64_t value, const char *label)
+{
+	avro_value_t f = record_field(choice, 0);
+	avro_value_set_int(&f, (int32_t)value);
+	f = record_field(choice, 1);
+	set_optional_text(&f, label);
+}
+
+/* "2,9" as the Web API writes a multi-select choice.  The formatted value is one text for all, so
+ * the labels are those of the saved metadata. */
+static bool fill_choices(const struct column *c, const char *text, avro_value_t *to)
+{
+	char piece[24];
+
+	while (*text) {
+		size_t n = strcspn(text, ",");
+		const char *label = NULL;
+		avro_value_t choice;
+		int64_t value;
+		if (!n || n >= sizeof piece)
+			return false;
+		memcpy(piece, text, n);
+		piece[n] = 0;
+		if (!text_to_int(piece + strspn(piece, " "), INT32_MIN, INT32_MAX, &value))
+			return false;
+		for (size_t i = 0; i < c->option_count && !label; i++)
+			if (c->options[i].value == value)
+				label = c->options[i].label;
+		avro_value_append(to, &choice, NULL);
+		set_choice(&choice, value, label);
+		text += n + (text[n] == ',');
+	}
+	return true;
 }
 
 static bool lower_guid(const char *text, char out[37])
@@ -241,11 +279,10 @@ static bool fill(const struct table_column_plan *p, const cJSON *row, const cJSO
 	case COLUMN_CHOICE:
 		if (!text_to_int(text, INT32_MIN, INT32_MAX, &n))
 			return false;
-		f = record_field(to, 0);
-		avro_value_set_int(&f, (int32_t)n);
-		f = record_field(to, 1);
-		set_optional_text(&f, json_string(row, p->label));
+		set_choice(to, n, json_string(row, p->label));
 		return true;
+	case COLUMN_CHOICES:
+		return fill_choices(p->column, text, to);
 	case COLUMN_LOOKUP:
 		if (!lower_guid(text, guid))
 			return false;

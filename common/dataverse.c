@@ -246,9 +246,8 @@ char *dataverse_select_url(const struct dataverse *d, const struct table *t,
 	buffer_printf(&url, "%s" API "%s?$select=", d->url, t->entity_set);
 	for (size_t i = 0; i < n; i++) {
 		const struct column *c = table_column(t, columns[i]);
-		bool lookup = c && c->type == COLUMN_LOOKUP;
-		buffer_printf(&url, "%s%s%s%s", i ? "," : "", lookup ? "_" : "", columns[i],
-			      lookup ? "_value" : "");
+		_cleanup_(freep) char *property = c ? column_property(c) : NULL;
+		buffer_printf(&url, "%s%s", i ? "," : "", property ? property : columns[i]);
 	}
 	return url.data;
 }
@@ -331,10 +330,10 @@ static void read_behavior(struct column *c, const cJSON *a)
 {
 	const char *b =
 	    json_string(cJSON_GetObjectItemCaseSensitive(a, "DateTimeBehavior"), "Value");
-	if (b && !strcmp(b, "DateOnly")) {
+	if (b && strcmp(b, "UserLocal")) {
 		free(c->kind);
-		c->kind = xstrdup("DateTime/DateOnly");
-		c->type = COLUMN_DATE;
+		c->kind = xasprintf("DateTime/%s", b);
+		c->type = column_type_of(c->kind);
 	}
 }
 
@@ -345,9 +344,13 @@ static const struct {
 } casts[] = {
     {"String", "StringAttributeMetadata?$select=LogicalName,MaxLength", read_max_length},
     {"Memo", "MemoAttributeMetadata?$select=LogicalName,MaxLength", read_max_length},
-    {"Picklist", "PicklistAttributeMetadata?$select=LogicalName&$expand=OptionSet", read_options},
+    {"Picklist", "PicklistAttributeMetadata?$select=LogicalName&$expand=OptionSet,GlobalOptionSet",
+     read_options},
     {"State", "StateAttributeMetadata?$select=LogicalName&$expand=OptionSet", read_options},
     {"Status", "StatusAttributeMetadata?$select=LogicalName&$expand=OptionSet", read_options},
+    {"MultiSelectPicklistType",
+     "MultiSelectPicklistAttributeMetadata?$select=LogicalName&$expand=OptionSet,GlobalOptionSet",
+     read_options},
     {"DateTime", "DateTimeAttributeMetadata?$select=LogicalName,DateTimeBehavior", read_behavior},
 };
 
@@ -386,7 +389,8 @@ enum result dataverse_table(struct dataverse *d, const char *name, mono_time now
 	enum result r =
 	    definition(d, name,
 		       "?$select=LogicalName,EntitySetName,PrimaryIdAttribute,ChangeTrackingEnabled"
-		       "&$expand=Attributes($select=LogicalName,AttributeType,IsValidForRead)",
+		       "&$expand=Attributes($select=LogicalName,AttributeType,AttributeTypeName,"
+		       "IsValidForRead)",
 		       now, &json, err);
 	if (r != OK)
 		return r;
@@ -402,6 +406,9 @@ enum result dataverse_table(struct dataverse *d, const char *name, mono_time now
 	{
 		const char *column = json_string(a, "LogicalName");
 		const char *kind = json_string(a, "AttributeType");
+		if (kind && !strcmp(kind, "Virtual")) /* choices, images, files and others */
+			kind = json_string(cJSON_GetObjectItemCaseSensitive(a, "AttributeTypeName"),
+					   "Value");
 		if (column && kind && json_is_true(a, "IsValidForRead"))
 			table_add(t, column, kind);
 	}

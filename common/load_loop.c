@@ -613,7 +613,8 @@ static enum result take_messages(struct loop *l)
 			rd_kafka_message_destroy(m); /* revoked: the next owner reads it */
 		} else if (l->stalled) {
 			/* Paused partitions give nothing; were it ever so, a restart reads it again. */
-			r = error_restart(&l->err, "paused", "a record came from a paused partition");
+			r = error_restart(&l->err, "paused",
+					  "a record came from a paused partition");
 			rd_kafka_message_destroy(m);
 		} else {
 			accept_record(l, m);

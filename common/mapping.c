@@ -371,7 +371,7 @@ static void compile_field(struct mapping *m, const struct field_config *config, 
 	if (!f->column)
 		problem(p, config->at, "table %s has no column %s%s", m->table->name, config->from,
 			known_columns(m->table, config->from, similar, sizeof similar));
-	else if (f->column->type == COLUMN_OTHER)
+	else if (f->column->type == COLUMN_OTHER || f->column->type == COLUMN_CHOICES)
 		problem(p, config->at, "column %s is of type %s, which cannot be mapped",
 			config->from, f->column->kind);
 	if (!f->attribute)
@@ -392,7 +392,7 @@ static void compile_field(struct mapping *m, const struct field_config *config, 
 			problem(p, config->at, "%s is written twice, here and in line %d",
 				config->to, m->fields[i].config->at.line);
 	if (!f->column || !f->attribute || f->column->type == COLUMN_OTHER ||
-	    f->attribute->type == ATTRIBUTE_OTHER)
+	    f->column->type == COLUMN_CHOICES || f->attribute->type == ATTRIBUTE_OTHER)
 		return;
 	if (!convertible(config, f->column, f->attribute))
 		problem(p, config->at, "%s is %s (%s) and %s is %s: this does not convert%s",

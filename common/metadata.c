@@ -28,12 +28,17 @@ static const struct {
     {"Money", COLUMN_DECIMAL},
     {"DateTime", COLUMN_DATETIME},
     {"DateTime/DateOnly", COLUMN_DATE},
+    {"DateTime/TimeZoneIndependent", COLUMN_DATETIME}, /* a clock on some wall, as if UTC */
     {"Picklist", COLUMN_CHOICE},
     {"State", COLUMN_CHOICE},
     {"Status", COLUMN_CHOICE},
+    {"MultiSelectPicklistType", COLUMN_CHOICES},
     {"Lookup", COLUMN_LOOKUP},
     {"Customer", COLUMN_LOOKUP},
     {"Owner", COLUMN_LOOKUP},
+    {"EntityName", COLUMN_STRING},
+    {"FileType", COLUMN_GUID}, /* references: the bytes are not read */
+    {"ImageType", COLUMN_GUID},
 };
 
 static const struct {
@@ -51,9 +56,9 @@ static const struct {
 
 const char *column_type_name(enum column_type t)
 {
-	static const char *const names[] = {"string",	"guid",	  "boolean", "int",
-					    "long",	"double", "decimal", "date",
-					    "datetime", "choice", "lookup",  "unsupported"};
+	static const char *const names[] = {
+	    "string", "guid",	  "boolean", "int",	"long",	  "double",	"decimal",
+	    "date",   "datetime", "choice",  "choices", "lookup", "unsupported"};
 	return names[t];
 }
 
@@ -62,6 +67,15 @@ const char *attribute_type_name(enum attribute_type t)
 	static const char *const names[] = {"string", "boolean",  "integer",	 "number",
 					    "date",   "datetime", "enumeration", "unsupported"};
 	return names[t];
+}
+
+char *column_property(const struct column *c)
+{
+	if (c->type == COLUMN_LOOKUP)
+		return xasprintf("_%s_value", c->name);
+	if (!strcmp(c->kind, "ImageType"))
+		return xasprintf("%sid", c->name);
+	return xstrdup(c->name);
 }
 
 enum column_type column_type_of(const char *kind)

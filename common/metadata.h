@@ -25,6 +25,7 @@ enum column_type {
 	COLUMN_DATE,
 	COLUMN_DATETIME,
 	COLUMN_CHOICE,
+	COLUMN_CHOICES, /* multi-select: a list of choices */
 	COLUMN_LOOKUP,
 	COLUMN_OTHER
 };
@@ -41,7 +42,9 @@ struct column_target {
 
 struct column {
 	char *name;
-	char *kind; /* Dataverse's AttributeType; "DateTime/DateOnly" for dates */
+	/* Dataverse's AttributeType, with what decides about values behind it: "DateTime/DateOnly",
+	 * "DateTime/TimeZoneIndependent"; instead of "Virtual" the AttributeTypeName. */
+	char *kind;
 	enum column_type type;
 	int64_t max_length; /* of texts; 0 when not known */
 	struct column_option *options;
@@ -86,6 +89,9 @@ struct resource {
 };
 
 const char *column_type_name(enum column_type t);
+/* The member by which the Web API shows a column, malloc'ed: "firstname", of a lookup
+ * "_ownerid_value", of an image "new_photoid" (its bytes are not read: a reference). */
+char *column_property(const struct column *c);
 const char *attribute_type_name(enum attribute_type t);
 enum column_type column_type_of(const char *kind);
 enum attribute_type attribute_type_of(const char *kind);

@@ -171,6 +171,21 @@ static bool copy_record(const avro_value_t *src, avro_value_t *dst)
 	return true;
 }
 
+static bool copy_array(const avro_value_t *src, avro_value_t *dst)
+{
+	size_t n;
+
+	avro_value_get_size(src, &n);
+	for (size_t i = 0; i < n; i++) {
+		avro_value_t from, to;
+		avro_value_get_by_index(src, i, &from, NULL);
+		avro_value_append(dst, &to, NULL);
+		if (!record_copy_by_name(&from, &to))
+			return false;
+	}
+	return true;
+}
+
 static bool copy_number(const avro_value_t *src, avro_value_t *dst)
 {
 	avro_type_t from = avro_value_get_type(src), to = avro_value_get_type(dst);
@@ -211,6 +226,8 @@ bool record_copy_by_name(const avro_value_t *src, avro_value_t *dst)
 	size_t len;
 	const char *text;
 	switch (avro_value_get_type(src)) {
+	case AVRO_ARRAY:
+		return avro_value_get_type(dst) == AVRO_ARRAY && copy_array(src, dst);
 	case AVRO_RECORD:
 		return avro_value_get_type(dst) == AVRO_RECORD && copy_record(src, dst);
 	case AVRO_STRING:
@@ -255,6 +272,14 @@ cJSON *record_to_json(const avro_value_t *value)
 			avro_value_t field;
 			avro_value_get_by_index(value, i, &field, &name);
 			cJSON_AddItemToObject(object, name, record_to_json(&field));
+		}
+		return object;
+	case AVRO_ARRAY:
+		object = cJSON_CreateArray();
+		avro_value_get_size(value, &n);
+		for (size_t i = 0; i < n; i++) {
+			avro_value_get_by_index(value, i, &some, NULL);
+			cJSON_AddItemToArray(object, record_to_json(&some));
 		}
 		return object;
 	case AVRO_STRING:
@@ -314,6 +339,24 @@ static enum result record_members(const cJSON *json, avro_value_t *value, struct
 	return r;
 }
 
+static enum result record_items(const cJSON *json, avro_value_t *value, struct error *err)
+{
+	const cJSON *item;
+	enum result r = OK;
+
+	if (!cJSON_IsArray(json))
+		return misfit(err, "a list");
+	cJSON_ArrayForEach(item, json)
+	{
+		avro_value_t some;
+		avro_value_append(value, &some, NULL);
+		r = record_from_json(item, &some, err);
+		if (r != OK)
+			break;
+	}
+	return r;
+}
+
 enum result record_from_json(const cJSON *json, avro_value_t *value, struct error *err)
 {
 	avro_value_t some;
@@ -332,6 +375,8 @@ enum result record_from_json(const cJSON *json, avro_value_t *value, struct erro
 		return record_from_json(json, &some, err);
 	case AVRO_RECORD:
 		return record_members(json, value, err);
+	case AVRO_ARRAY:
+		return record_items(json, value, err);
 	case AVRO_STRING:
 		if (!text)
 			return misfit(err, "a text");

@@ -39,6 +39,8 @@ static void collect(struct names *names, const cJSON *type, int depth)
 		names->name[names->count] = name;
 		names->type[names->count++] = type;
 	}
+	if (kind && !strcmp(kind, "array"))
+		collect(names, cJSON_GetObjectItemCaseSensitive(type, "items"), depth + 1);
 	cJSON_ArrayForEach(item, cJSON_GetObjectItemCaseSensitive(type, "fields"))
 	    collect(names, cJSON_GetObjectItemCaseSensitive(item, "type"), depth + 1);
 }
@@ -184,6 +186,9 @@ static bool fits(struct comparison *c, const cJSON *old, const cJSON *next, cons
 		return fields_fit(c, old, next, path, depth);
 	if (!strcmp(next_kind, "enum"))
 		return symbols_fit(c, old, next, path);
+	if (!strcmp(next_kind, "array"))
+		return fits(c, cJSON_GetObjectItemCaseSensitive(old, "items"),
+			    cJSON_GetObjectItemCaseSensitive(next, "items"), path, depth + 1);
 	return true;
 }
 

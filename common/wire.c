@@ -132,6 +132,14 @@ static bool is_good(const avro_value_t *value)
 				return false;
 		}
 		return true;
+	case AVRO_ARRAY:
+		avro_value_get_size(value, &n);
+		for (size_t i = 0; i < n; i++) {
+			avro_value_get_by_index(value, i, &inner, NULL);
+			if (!is_good(&inner))
+				return false;
+		}
+		return true;
 	case AVRO_STRING:
 		text = record_text(value, &n);
 		return text_is_utf8(text, n);

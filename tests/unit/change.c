@@ -1,5 +1,6 @@
 #include "change.h"
 
+#include "arena.h"
 #include "fixture.h"
 #include "json.h"
 
@@ -115,6 +116,111 @@ SHOWS(a_row_without_a_selected_column_is_rejected)
 	cJSON_Delete(json);
 }
 
+/* A table with a column of each type that the saved metadata can hold. */
+static void read_all_types(const char *row, const char *want)
+{
+	static const struct {
+		const char *name, *kind;
+	} kinds[] = {{"a_bigint", "BigInt"},
+		     {"a_boolean", "Boolean"},
+		     {"a_choice", "Picklist"},
+		     {"a_customer", "Customer"},
+		     {"a_date", "DateTime/DateOnly"},
+		     {"a_decimal", "Decimal"},
+		     {"a_double", "Double"},
+		     {"a_file", "FileType"},
+		     {"a_guid", "Uniqueidentifier"},
+		     {"a_lookup", "Lookup"},
+		     {"a_memo", "Memo"},
+		     {"a_money", "Money"},
+		     {"a_state", "State"},
+		     {"a_status", "Status"},
+		     {"a_string", "String"},
+		     {"a_table", "EntityName"},
+		     {"a_time", "DateTime"},
+		     {"a_wall", "DateTime/TimeZoneIndependent"},
+		     {"an_image", "ImageType"},
+		     {"an_integer", "Integer"},
+		     {"an_owner", "Owner"},
+		     {"some_choices", "MultiSelectPicklistType"}};
+	enum { KINDS = sizeof kinds / sizeof *kinds };
+	const char *names[KINDS];
+	struct table *t = table_new("new_all");
+	struct table_class all;
+	struct error err;
+	avro_value_t value;
+	char id[37];
+
+	free(t->primary_id);
+	t->primary_id = xstrdup("new_allid");
+	for (size_t i = 0; i < KINDS; i++) {
+		struct column *c = table_add(t, kinds[i].name, kinds[i].kind);
+		assert_int_not_equal(c->type, COLUMN_OTHER);
+		names[i] = kinds[i].name;
+		if (!strcmp(kinds[i].kind, "MultiSelectPicklistType")) {
+			column_add_option(c, 2, "Hiking; far");
+			column_add_option(c, 9, "Swimming");
+		}
+	}
+	table_sort(t);
+	assert_int_equal(table_class_new(t, names, KINDS, &all, &err), OK);
+	record_new(&all.record, &value);
+	cJSON *json = json_parse_exact(&scratch, row, strlen(row));
+	assert_non_null(json);
+	for (size_t i = 0; i < KINDS; i++)
+		if (!cJSON_HasObjectItem(json, all.columns[i].property))
+			cJSON_AddNullToObject(json, all.columns[i].property);
+	assert_int_equal(
+	    change_from_row(&all, json, 1, (wall_time){1}, ORIGIN_DELTA, &value, id, &err), OK);
+	cJSON *out = record_to_json(&value);
+	char *text = cJSON_PrintUnformatted(cJSON_GetObjectItem(out, "row"));
+	assert_string_equal(text, want);
+	free(text);
+	cJSON_Delete(out);
+	cJSON_Delete(json);
+	avro_value_decref(&value);
+	table_class_free(&all);
+	table_free(t);
+}
+
+SHOWS(every_type_that_can_be_read_is_read)
+{
+	read_all_types("{\"new_allid\":\"6f2d6c1e-3f0b-4d58-9a49-5a1f0c8b7e21\"," VERSION
+		       ",\"a_bigint\":9223372036854775807,\"a_boolean\":false,\"a_choice\":-1,"
+		       "\"_a_customer_value\":\"aaaaaaaa-0000-4000-8000-000000000001\","
+		       "\"_a_customer_value@Microsoft.Dynamics.CRM.lookuplogicalname\":\"account\","
+		       "\"a_date\":\"1970-01-02\",\"a_decimal\":0.10000,\"a_double\":1.5,"
+		       "\"a_file\":\"AAAAAAAA-0000-4000-8000-000000000002\","
+		       "\"a_guid\":\"AAAAAAAA-0000-4000-8000-000000000003\","
+		       "\"_a_lookup_value\":\"aaaaaaaa-0000-4000-8000-000000000004\","
+		       "\"a_memo\":\"line\\nline\",\"a_money\":922337203685477.5807,\"a_state\":0,"
+		       "\"a_status\":1,\"a_string\":\"\",\"a_table\":\"contact\","
+		       "\"a_time\":\"1970-01-01T00:00:01Z\",\"a_wall\":\"1970-01-01T00:00:02Z\","
+		       "\"an_imageid\":\"aaaaaaaa-0000-4000-8000-000000000005\",\"an_integer\":-5,"
+		       "\"_an_owner_value\":\"aaaaaaaa-0000-4000-8000-000000000006\","
+		       "\"_an_owner_value@Microsoft.Dynamics.CRM.lookuplogicalname\":\"team\","
+		       "\"_an_owner_value@OData.Community.Display.V1.FormattedValue\":\"Sales\","
+		       "\"some_choices\":\"2,9,77\"}",
+		       "{\"a_bigint\":9223372036854775807,\"a_boolean\":false,"
+		       "\"a_choice\":{\"value\":-1,\"label\":null},"
+		       "\"a_customer\":{\"id\":\"aaaaaaaa-0000-4000-8000-000000000001\","
+		       "\"table\":\"account\",\"name\":null},"
+		       "\"a_date\":1,\"a_decimal\":\"0.10000\",\"a_double\":1.5,"
+		       "\"a_file\":\"aaaaaaaa-0000-4000-8000-000000000002\","
+		       "\"a_guid\":\"aaaaaaaa-0000-4000-8000-000000000003\","
+		       "\"a_lookup\":{\"id\":\"aaaaaaaa-0000-4000-8000-000000000004\","
+		       "\"table\":null,\"name\":null},"
+		       "\"a_memo\":\"line\\nline\",\"a_money\":\"922337203685477.5807\","
+		       "\"a_state\":{\"value\":0,\"label\":null},"
+		       "\"a_status\":{\"value\":1,\"label\":null},\"a_string\":\"\","
+		       "\"a_table\":\"contact\",\"a_time\":1000,\"a_wall\":2000,"
+		       "\"an_image\":\"aaaaaaaa-0000-4000-8000-000000000005\",\"an_integer\":-5,"
+		       "\"an_owner\":{\"id\":\"aaaaaaaa-0000-4000-8000-000000000006\","
+		       "\"table\":\"team\",\"name\":\"Sales\"},"
+		       "\"some_choices\":[{\"value\":2,\"label\":\"Hiking; far\"},"
+		       "{\"value\":9,\"label\":\"Swimming\"},{\"value\":77,\"label\":null}]}");
+}
+
 SHOWS(what_is_null_is_null)
 {
 	struct error err;
@@ -196,6 +302,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(a_row_of_dynamics_becomes_a_change),
+	    cmocka_unit_test(every_type_that_can_be_read_is_read),
 	    cmocka_unit_test(what_is_null_is_null),
 	    cmocka_unit_test(a_row_without_a_selected_column_is_rejected),
 	    cmocka_unit_test(a_row_that_is_not_what_the_metadata_says_is_rejected_by_column),
