@@ -138,8 +138,11 @@ static const char *secret(struct reader *r, struct node map, const char *key, bo
 static void read_oauth(struct reader *r, struct node map, struct connection *to, const char *what,
 		       const char *default_scope)
 {
-	static const char *const keys[] = {
-	    "url", "token_url", "client_id", "client_secret", "client_secret_file", "scope", NULL};
+	static const char *const keys[] = {"url",		     "token_url",
+					   "client_id",		     "client_secret",
+					   "client_secret_file",     "scope",
+					   "max_requests_per_second", "max_requests_per_day",
+					   NULL};
 	if (!doc_there(map))
 		return;
 	doc_only(map, r->p, what, keys);
@@ -151,6 +154,8 @@ static void read_oauth(struct reader *r, struct node map, struct connection *to,
 	to->credentials.scope = text(r, map, "scope", false, what);
 	if (!to->credentials.scope && default_scope)
 		to->credentials.scope = default_scope;
+	to->max_requests_per_second = doc_int(map, "max_requests_per_second", 0, 0, 100000, r->p);
+	to->max_requests_per_day = doc_int(map, "max_requests_per_day", 0, 0, 1000000000, r->p);
 }
 
 static void read_registry(struct reader *r, struct node map)
@@ -448,12 +453,40 @@ static void read_event_flow(struct reader *r, struct node map, struct flow *f)
 			"bounce: every kind is off until it is named");
 }
 
+/* How load-campaign finds a record, and how long one waits for its parent. */
+static void read_loading(struct reader *r, struct node map, struct flow *f)
+{
+	static const char *const unknown[] = {"patch", "post", NULL};
+	static const char *const address[] = {"key", "filter", NULL};
+	static const char *const filter_keys[] = {"name", "parameter", NULL};
+	struct node filter = doc_get(map, "address_filter");
+
+	f->insert_first = doc_choice(map, "on_unknown", 0, unknown, r->p);
+	f->orphan_after_ms = doc_duration(map, "orphan_after", (int64_t)7 * 86400000, 1000,
+					  (int64_t)365 * 86400000, r->p);
+	if (!doc_choice(map, "address", 0, address, r->p)) {
+		if (doc_there(filter))
+			problem(r->p, doc_place(filter), "\"address_filter\" is for address: filter");
+		return;
+	}
+	if (doc_kind(filter) != DOC_MAP) {
+		problem(r->p, f->at,
+			"address: filter needs \"address_filter\": {name: byCardId, parameter: "
+			"cardId_parameter}, as the resource's metadata names them");
+		return;
+	}
+	doc_only(filter, r->p, "address_filter", filter_keys);
+	f->filter_name = doc_required(filter, "name", "address_filter", r->p);
+	f->filter_parameter = doc_required(filter, "parameter", "address_filter", r->p);
+}
+
 static void read_flow(struct reader *r, struct node key, struct node map, struct flow *f)
 {
 	static const char *const table_keys[] = {
 	    "kind",	     "table",		"resource", "key",	 "fields",
 	    "links",	     "deletes",		"poll",	    "page_size", "commit_interval",
-	    "max_in_flight", "request_timeout", NULL};
+	    "max_in_flight", "request_timeout", "on_unknown", "address", "address_filter",
+	    "orphan_after",  NULL};
 	static const char *const event_keys[] = {"kind",       "since",		"files",
 						 "activities", "poll",		"commit_interval",
 						 "batch_size", "max_in_flight", "request_timeout",
@@ -479,6 +512,7 @@ static void read_flow(struct reader *r, struct node key, struct node map, struct
 		read_event_flow(r, map, f);
 	else
 		read_table_flow(r, map, f);
+	read_loading(r, map, f);
 	f->poll_ms = doc_duration(map, "poll", 30000, 100, 3600000, r->p);
 	f->page_size = doc_int(map, "page_size", 5000, 1, 5000, r->p);
 	f->commit_interval_ms = doc_duration(map, "commit_interval", 100, 1, 10000, r->p);

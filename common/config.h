@@ -26,6 +26,7 @@ struct connection {
 	struct place at; /* line 0 when the section is missing */
 	const char *url; /* without a slash at the end */
 	struct credentials credentials;
+	int64_t max_requests_per_second, max_requests_per_day; /* 0: no limit */
 };
 
 /* Campaign's log exports: a directory, by SFTP or local (file://). */
@@ -125,6 +126,10 @@ struct flow {
 	int64_t poll_ms, page_size;			       /* extract */
 	int64_t commit_interval_ms;			       /* transform */
 	int64_t max_in_flight, batch_size, request_timeout_ms; /* load */
+	bool insert_first;     /* on_unknown: post, the target was empty */
+	int64_t orphan_after_ms; /* how long a record waits for its parent */
+	/* address: filter; NULL: by key */
+	const char *filter_name, *filter_parameter;
 };
 
 struct config {

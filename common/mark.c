@@ -36,7 +36,7 @@ static bool word(struct mark *m, const char *name, const char *value)
 		size_t n;
 	} words[] = {{"ahead", &m->ahead, 1},	      {"oldest", &m->oldest_ms, 1},
 		     {"force", &m->force, 1},	      {"hour", &m->hour, 1},
-		     {"run", m->in_run, LOAD_COUNTS}, {"now", m->in_hour, LOAD_COUNTS}};
+		     {"all", m->total, LOAD_COUNTS}, {"now", m->in_hour, LOAD_COUNTS}};
 	int64_t sweep[3];
 
 	for (size_t i = 0; i < sizeof words / sizeof *words; i++)
@@ -99,7 +99,7 @@ size_t mark_format(const struct mark *m, char out[MARK_TEXT_MAX])
 	if (m->sweep_end)
 		at = put(out, at, "sweep", sweep, 3);
 	at = put(out, at, "hour", &m->hour, 1);
-	at = put(out, at, "run", m->in_run, LOAD_COUNTS);
+	at = put(out, at, "all", m->total, LOAD_COUNTS);
 	return put(out, at, "now", m->in_hour, LOAD_COUNTS);
 }
 
@@ -110,6 +110,6 @@ void mark_count(struct mark *m, enum load_count what, int64_t n, int64_t now_ms)
 	if (hour != m->hour)
 		memset(m->in_hour, 0, sizeof m->in_hour);
 	m->hour = hour;
-	m->in_run[what] += n;
+	m->total[what] += n;
 	m->in_hour[what] += n;
 }

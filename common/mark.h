@@ -12,7 +12,7 @@
  *   force    records below are written although the hash says unchanged
  *   sweep    a complete replay from `from`: at `end` what it did not meet is deleted, at most
  *            `max` keys
- *   counts   what was done with this partition's records: in this run, in this hour
+ *   counts   what was done with this partition's records: in all, in this hour
  */
 #ifndef TIDEWAY_MARK_H
 #define TIDEWAY_MARK_H
@@ -40,7 +40,7 @@ struct mark {
 	int64_t ahead, oldest_ms, force;
 	int64_t sweep_from, sweep_end, sweep_max; /* sweep_end 0: none */
 	int64_t hour;				  /* hours since 1970 */
-	int64_t in_run[LOAD_COUNTS], in_hour[LOAD_COUNTS];
+	int64_t total[LOAD_COUNTS], in_hour[LOAD_COUNTS];
 };
 
 enum { MARK_TEXT_MAX = 1000 };

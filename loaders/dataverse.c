@@ -200,7 +200,14 @@ static const struct activity_table *table_of(const struct dataverse_loader *l, c
 	return NULL;
 }
 
-static enum result dataverse_request(void *state, const struct load_job *job,
+static struct governor_limits dataverse_limits(const struct stage *s)
+{
+	const struct connection *c = &s->config->dataverse;
+	return (struct governor_limits){(size_t)s->flow->max_in_flight, c->max_requests_per_second,
+					c->max_requests_per_day};
+}
+
+static enum result dataverse_request(void *state, struct load_job *job,
 				     struct http_request *req, struct error *err)
 {
 	struct dataverse_loader *l = state;
@@ -227,6 +234,7 @@ static enum result dataverse_request(void *state, const struct load_job *job,
 				     .timeout_ms = l->stage->flow->request_timeout_ms};
 	size_t n = dataverse_headers(&l->dataverse, NULL, req->headers);
 	req->headers[n] = "Content-Type: application/json; charset=utf-8";
+	job->call = "upsert-multiple";
 	return OK;
 }
 
@@ -236,7 +244,8 @@ static enum result dataverse_result(void *state, struct load_job *job,
 {
 	struct dataverse_loader *l = state;
 
-	(void)job, (void)again;
+	(void)again;
+	job->outcome = LOAD_CREATED;
 	if (res->status == 401)
 		oauth_forget(&l->dataverse.oauth);
 	return dataverse_answer(res, now, err);
@@ -248,6 +257,7 @@ static const struct loader dataverse_loader = {
 		"UpsertMultiple. Their ids are made of the events' ids, so nothing is ever\n"
 		"there twice.",
     .batches = true,
+    .limits = dataverse_limits,
     .open = dataverse_open,
     .prepare = dataverse_prepare,
     .release = free,

@@ -33,7 +33,7 @@ SHOWS(the_longest_mark_fits)
 	char text[MARK_TEXT_MAX];
 
 	for (int i = 0; i < LOAD_COUNTS; i++)
-		m.in_run[i] = m.in_hour[i] = most;
+		m.total[i] = m.in_hour[i] = most;
 	m.ahead = m.oldest_ms = m.hour = most;
 	assert_true(mark_format(&m, text) < MARK_TEXT_MAX - 200);
 	assert_true(mark_parse(text, strlen(text)).known);
@@ -52,7 +52,7 @@ SHOWS(what_is_not_ours_is_not_known)
 					    "tideway-load/1 sweep=1,2",
 					    "tideway-load/1 sweep=1,2,3,4",
 					    "tideway-load/1 later=1",
-					    "tideway-load/1 run=1,2",
+					    "tideway-load/1 all=1,2",
 					    "tideway-load/1 ahead=1x"};
 
 	assert_false(parse(NULL).known);
@@ -72,7 +72,7 @@ SHOWS(counts_of_an_hour_begin_with_it)
 
 	mark_count(&m, COUNT_UPDATED, 5, 3600000 - 1);
 	mark_count(&m, COUNT_UPDATED, 1, 3600000);
-	assert_int_equal(m.in_run[COUNT_UPDATED], 6);
+	assert_int_equal(m.total[COUNT_UPDATED], 6);
 	assert_int_equal(m.in_hour[COUNT_UPDATED], 1);
 	assert_int_equal(m.hour, 1);
 }
