@@ -177,8 +177,8 @@ static enum result get(struct campaign *c, const char *path, mono_time now, cJSO
 	return r;
 }
 
-/* Fields of a resource or, nested, of an item like location.  Links and collections are left
- * out: nothing is mapped to them directly. */
+/* Fields of a resource or, nested, of an item like location.  Collections are left out: nothing is
+ * mapped to them. */
 static void read_fields(struct resource *r, const char *prefix, const cJSON *content)
 {
 	const cJSON *f, *v;
@@ -193,7 +193,7 @@ static void read_fields(struct resource *r, const char *prefix, const cJSON *con
 			read_fields(r, path, inner);
 			continue;
 		}
-		if (!type || !strcmp(type, "link") || !strcmp(type, "collection"))
+		if (!type || !strcmp(type, "collection"))
 			continue;
 		/* "number" is told apart by the raw type, long or double. */
 		bool number = !strcmp(type, "number") && raw;
@@ -204,6 +204,8 @@ static void read_fields(struct resource *r, const char *prefix, const cJSON *con
 							    : type);
 		json_int(f, "length", &a->length);
 		a->read_only = json_is_true(f, "readOnly");
+		const char *target = json_string(f, "resTarget");
+		a->target = target && a->type == ATTRIBUTE_LINK ? xstrdup(target) : NULL;
 		cJSON_ArrayForEach(v, values)
 		{
 			const char *name = json_string(v, "name");
