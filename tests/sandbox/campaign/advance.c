@@ -53,8 +53,9 @@ void due_process(struct campaign *c, int64_t until)
 	struct store *s = &c->store;
 
 	for (;;) {
-		sqlite3_stmt *st = store_cached(s, "SELECT rowid, ms, message, what FROM _due WHERE "
-						   "ms<=?1 ORDER BY ms, rowid LIMIT 1");
+		sqlite3_stmt *st =
+		    store_cached(s, "SELECT rowid, ms, message, what FROM _due WHERE "
+				    "ms<=?1 ORDER BY ms, rowid LIMIT 1");
 		sqlite3_bind_int64(st, 1, until);
 		if (sqlite3_step(st) != SQLITE_ROW) {
 			sqlite3_reset(st);
@@ -130,8 +131,8 @@ void simulator_advance(struct campaign *c, const struct request *req, struct rep
 			cJSON_AddStringToObject(o, "now", now);
 			cJSON_AddItemToObject(o, "events", event_counts(c, before, false));
 			cJSON_AddItemToObject(o, "of_contacts", event_counts(c, before, true));
-			cJSON_AddNumberToObject(o, "due",
-						(double)store_number(s, "SELECT count(*) FROM _due"));
+			cJSON_AddNumberToObject(
+			    o, "due", (double)store_number(s, "SELECT count(*) FROM _due"));
 			cJSON_AddItemToObject(o, "files", order.files);
 			acs_reply(rep, 200, o);
 		}

@@ -24,14 +24,14 @@ static const struct {
 	const char *name;
 	double share;
 } rates[RATES] = {
-    [EXCLUDE] = {"exclude", 0},	    /* left out, reason 7 to 17 or 127 */
-    [UNKNOWN] = {"unknown", 0},	    /* a status that nobody knows */
-    [SOFT] = {"soft", 0.03},	    /* fails softly at once */
-    [HARD] = {"hard", 0.04},	    /* bounces at once */
-    [FLIP] = {"flip", 0.03},	    /* Sent, and bounces a minute later */
-    [LATE] = {"late", 0},	    /* Sent, and bounces 3 to 7 days later */
-    [BACK] = {"back", 0},	    /* Sent, Failed after an hour (half of them hard), Sent after six */
-    [OPENED] = {"open", 0.4},	    /* of those that stay Sent */
+    [EXCLUDE] = {"exclude", 0}, /* left out, reason 7 to 17 or 127 */
+    [UNKNOWN] = {"unknown", 0}, /* a status that nobody knows */
+    [SOFT] = {"soft", 0.03},	/* fails softly at once */
+    [HARD] = {"hard", 0.04},	/* bounces at once */
+    [FLIP] = {"flip", 0.03},	/* Sent, and bounces a minute later */
+    [LATE] = {"late", 0},	/* Sent, and bounces 3 to 7 days later */
+    [BACK] = {"back", 0},	/* Sent, Failed after an hour (half of them hard), Sent after six */
+    [OPENED] = {"open", 0.4},	/* of those that stay Sent */
     [CLICKED] = {"click", 0.35},    /* of those that opened */
     [LATE_OPEN] = {"late_open", 0}, /* opened 1 to 14 days later, too */
     [OPTED] = {"opt_out", 0.05},    /* of those that opened: opt-out or mirror page link */
@@ -222,7 +222,8 @@ static void send_all(struct delivery *d)
 {
 	struct store *s = &d->c->store;
 	struct message m = {.delivery = d->id,
-			    .id = store_number(s, "SELECT coalesce(max(id), 100000) FROM _message")};
+			    .id =
+				store_number(s, "SELECT coalesce(max(id), 100000) FROM _message")};
 	sqlite3_stmt *st =
 	    store_prepare(s, "SELECT _id, email, externalId, blackList, blackListEmail "
 			     "FROM profile WHERE email<>'' ORDER BY _id");
@@ -341,7 +342,9 @@ static bool prepare(struct delivery *d, const cJSON *wish, char *why, size_t siz
 		if (read_member(d, m, why, size))
 			continue;
 		if (!*why)
-			snprintf(why, size, "a delivery has no such %.60s", m->string);
+			snprintf(why, size,
+				 "a delivery has no such member, or no such value of it: %.60s",
+				 m->string);
 		return false;
 	}
 	return true;
@@ -349,9 +352,9 @@ static bool prepare(struct delivery *d, const cJSON *wish, char *why, size_t siz
 
 static void remember(struct delivery *d)
 {
-	sqlite3_stmt *st = store_cached(&d->c->store,
-					"INSERT INTO _delivery(id, name, label, campaign,"
-					" campaignLabel) VALUES (?,?,?,?,?)");
+	sqlite3_stmt *st =
+	    store_cached(&d->c->store, "INSERT INTO _delivery(id, name, label, campaign,"
+				       " campaignLabel) VALUES (?,?,?,?,?)");
 
 	sqlite3_bind_int64(st, 1, d->id);
 	sqlite3_bind_text(st, 2, d->name, -1, SQLITE_STATIC);

@@ -174,7 +174,7 @@ void gateway_oops(struct reply *rep, int status, int code)
 	cJSON *o = cJSON_CreateObject();
 
 	cJSON_AddNumberToObject(o, "code", code);
-	cJSON_AddStringToObject(
-	    o, "message", "Oops. Something went wrong. Check your URI and try again.");
+	cJSON_AddStringToObject(o, "message",
+				"Oops. Something went wrong. Check your URI and try again.");
 	acs_reply(rep, status, o);
 }

@@ -51,7 +51,8 @@ cJSON *event_counts(struct campaign *c, int64_t after, bool of_contacts)
 
 	sqlite3_bind_int64(st, 1, after);
 	while (sqlite3_step(st) == SQLITE_ROW)
-		n[sqlite3_column_int(st, 0) % KINDS] = sqlite3_column_double(st, of_contacts ? 2 : 1);
+		n[sqlite3_column_int(st, 0) % KINDS] =
+		    sqlite3_column_double(st, of_contacts ? 2 : 1);
 	sqlite3_reset(st);
 	for (int i = 0; i < KINDS; i++)
 		cJSON_AddNumberToObject(o, event_kinds[i], n[i]);

@@ -54,8 +54,8 @@ static bool good_name(const char *s)
 
 static bool good_member(const cJSON *m)
 {
-	static const char *const texts[] = {"separator", "quote", "eol",   "encoding", "enums",
-					    "language",	 "dates", "zone",  "order",    "empty"};
+	static const char *const texts[] = {"separator", "quote", "eol",  "encoding", "enums",
+					    "language",	 "dates", "zone", "order",    "empty"};
 	static const char *const flags[] = {"all", "gz", "quote_all", "bom", "header"};
 	const cJSON *n;
 
@@ -106,7 +106,8 @@ bool export_check(const cJSON *json, char *why, size_t size)
 
 	cJSON_ArrayForEach(m, json) if (!good_member(m))
 	{
-		snprintf(why, size, "an export has no such %.60s", m->string);
+		snprintf(why, size, "an export has no such member, or no such value of it: %.60s",
+			 m->string);
 		return false;
 	}
 	if (!is_one_of(json, "order", "id", "time", "shuffled") ||
@@ -136,7 +137,8 @@ static void condition(struct campaign *c, int kind, const struct export_order *o
 		snprintf(out, size, "1");
 		return;
 	}
-	n = (size_t)snprintf(out, size, "(x.dirty=2 OR (x.dirty=1 AND (x.id*2654435761)%%1000003>=%lld)",
+	n = (size_t)snprintf(out, size,
+			     "(x.dirty=2 OR (x.dirty=1 AND (x.id*2654435761)%%1000003>=%lld)",
 			     (long long)(late * 1000003));
 	if (hours >= 0)
 		n += (size_t)snprintf(out + n, size - n, " OR x.%s>=%lld", when,
@@ -221,8 +223,7 @@ static void sending_field(const struct format *f, struct line *l, sqlite3_stmt *
 		line_enum(f, l, "failureReason", sqlite3_column_int(st, 3));
 		break;
 	case 4:
-		line_text(f, l,
-			  reason_text(sqlite3_column_int(st, 1), sqlite3_column_int(st, 2)));
+		line_text(f, l, reason_text(sqlite3_column_int(st, 1), sqlite3_column_int(st, 2)));
 		break;
 	case 5:
 		line_date(f, l, sqlite3_column_int64(st, 4));
@@ -397,8 +398,7 @@ static bool append(const struct growing *g, long from, long to)
 
 static bool grow_first(struct campaign *c, const char *hidden, const char *path, long steps)
 {
-	c->growing =
-	    realloc(c->growing, (size_t)(c->growing_count + 1) * sizeof *c->growing);
+	c->growing = realloc(c->growing, (size_t)(c->growing_count + 1) * sizeof *c->growing);
 	struct growing *g = &c->growing[c->growing_count++];
 	*g = (struct growing){.steps = steps, .done = 1, .size = size_of(hidden)};
 	snprintf(g->hidden, sizeof g->hidden, "%s", hidden);
@@ -436,8 +436,8 @@ void export_close(struct campaign *c)
 
 static void name_of(int kind, const struct export_order *o, bool gz, char *out, size_t size)
 {
-	const char *given = json_text(cJSON_GetObjectItemCaseSensitive(o->json, "names"),
-				      kind_names[kind]);
+	const char *given =
+	    json_text(cJSON_GetObjectItemCaseSensitive(o->json, "names"), kind_names[kind]);
 	char stamp[24];
 	time_t t = (time_t)o->second;
 	struct tm tm;
@@ -462,8 +462,7 @@ static bool wanted(const struct export_order *o, int kind)
 	return !kinds;
 }
 
-static bool write_file(struct campaign *c, int kind, struct export_order *o, char *why,
-		       size_t size)
+static bool write_file(struct campaign *c, int kind, struct export_order *o, char *why, size_t size)
 {
 	char name[120], path[4300], hidden[4400], where[900];
 	const char *empty = json_text(o->json, "empty");

@@ -60,8 +60,8 @@ static void compare(struct query *q, const struct field *f, const char *operator
 		add(q->where, sizeof q->where, "instr(t.\"%s\",?%d)>0", f->path, n);
 	else if (numeric(f) && strcmp(operator, "="))
 		add(q->where, sizeof q->where,
-		    "t.\"%s\"<>'' AND CAST(t.\"%s\" AS REAL)%sCAST(?%d AS REAL)", f->path, f->path,
-		    operator, n);
+		    "t.\"%s\"<>'' AND CAST(t.\"%s\" AS REAL)%sCAST(?%d AS REAL)", f->path,
+		    f->path, operator, n);
 	else
 		add(q->where, sizeof q->where, "t.\"%s\"%s?%d", f->path, operator, n);
 }

@@ -22,15 +22,15 @@
 
 /* The first ones are there by default. */
 static const char *const sending_names[] = {
-    "broadLogId",   "status",	     "failureType",   "failureReason", "reasonText",
-    "eventDate",    "lastModified",  "address",	      "deliveryId",    "deliveryName",
+    "broadLogId",    "status",	     "failureType",   "failureReason",	   "reasonText",
+    "eventDate",     "lastModified", "address",	      "deliveryId",	   "deliveryName",
     "deliveryLabel", "campaignName", "campaignLabel", "profileExternalId", "messageType",
-    "testProfile",  "contactDate",   "publicId",      "variant",       "mirrorPageUrl"};
+    "testProfile",   "contactDate",  "publicId",      "variant",	   "mirrorPageUrl"};
 static const char *const tracking_names[] = {
-    "trackingLogId", "broadLogId",   "logDate",		  "urlType",	   "urlLabel",
-    "urlSource",     "deliveryName", "deliveryLabel",	  "campaignName",  "profileExternalId",
-    "trackedDevice", "deliveryId",   "userAgent",	  "urlCategory",   "testProfile",
-    "urlId"};
+    "trackingLogId", "broadLogId",	  "logDate",	   "urlType",
+    "urlLabel",	     "urlSource",	  "deliveryName",  "deliveryLabel",
+    "campaignName",  "profileExternalId", "trackedDevice", "deliveryId",
+    "userAgent",     "urlCategory",	  "testProfile",   "urlId"};
 enum { SENDING_DEFAULT = 16, SENDING_ALL = 20, TRACKING_DEFAULT = 11, TRACKING_ALL = 16 };
 
 /* Numbers: "Indicator calculation" and "Delivery failures" of the documentation of v8; internal names
@@ -86,11 +86,10 @@ static bool read_columns(struct format *f, int kind, const cJSON *options, char 
 	int usual = kind ? TRACKING_DEFAULT : SENDING_DEFAULT,
 	    all = kind ? TRACKING_ALL : SENDING_ALL;
 	const cJSON *both = cJSON_GetObjectItemCaseSensitive(options, "columns"), *m;
-	const cJSON *given =
-	    cJSON_GetObjectItemCaseSensitive(both, kind ? "tracking" : "sending");
+	const cJSON *given = cJSON_GetObjectItemCaseSensitive(both, kind ? "tracking" : "sending");
 
-	cJSON_ArrayForEach(m, both) if (strcmp(m->string, "sending") &&
-					strcmp(m->string, "tracking"))
+	cJSON_ArrayForEach(m,
+			   both) if (strcmp(m->string, "sending") && strcmp(m->string, "tracking"))
 	{
 		snprintf(why, size, "columns are of sending and of tracking");
 		return false;
@@ -140,10 +139,10 @@ bool format_read(struct format *f, int kind, const cJSON *options, char *why, si
 				 *const encodings[] = {"utf-8", "latin-1", NULL},
 				 *const enums[] = {"number", "name", "label", NULL},
 				 *const languages[] = {"en", "fr", NULL},
-				 *const dates[] = {"api",   "iso",	"offset",
-						   "plain", "european", "american", NULL};
-	const char *separator = json_text(options, "separator"), *quote = json_text(options, "quote"),
-		   *zone = json_text(options, "zone");
+				 *const dates[] = {"api",      "iso",	   "offset", "plain",
+						   "european", "american", NULL};
+	const char *separator = json_text(options, "separator"),
+		   *quote = json_text(options, "quote"), *zone = json_text(options, "zone");
 	const cJSON *header = cJSON_GetObjectItemCaseSensitive(options, "header");
 	bool good = true;
 

@@ -170,7 +170,8 @@ static bool wrong_organization(struct campaign *c, const struct request *req, st
 
 	if (n == strlen(ORGANIZATION) && !strncmp(name, ORGANIZATION, n))
 		return false;
-	if (n == strlen(ORGANIZATION "-mkt-stage") && !strncmp(name, ORGANIZATION "-mkt-stage", n)) {
+	if (n == strlen(ORGANIZATION "-mkt-stage") &&
+	    !strncmp(name, ORGANIZATION "-mkt-stage", n)) {
 		gateway_oops(rep, 502, 502);
 		return true;
 	}

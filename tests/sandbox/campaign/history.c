@@ -94,7 +94,8 @@ static void event(const struct call *call, struct resource *r, const struct reco
 		fail_pkey(call, &log, pkey, false);
 	} else if (mirror) {
 		reply_header(call->rep, "Content-Type", "text/html; charset=utf-8");
-		reply_text(call->rep, 200, "<html><body><p>Mirror page of delivery %s</p></body></html>",
+		reply_text(call->rep, 200,
+			   "<html><body><p>Mirror page of delivery %s</p></body></html>",
 			   (const char *)sqlite3_column_text(st, 3));
 	} else {
 		acs_reply(call->rep, 200, event_json(call, r, rec->id, st));

@@ -37,8 +37,8 @@ static uint64_t list_hash(const struct resource *r, const struct query *q, const
 static void cursor_write(const struct cursor *c, uint64_t list, char *out, size_t size)
 {
 	char plain[1200];
-	size_t n = (size_t)snprintf(plain, sizeof plain, "%016llx%llx|%s",
-				    (unsigned long long)list, (unsigned long long)c->id, c->value);
+	size_t n = (size_t)snprintf(plain, sizeof plain, "%016llx%llx|%s", (unsigned long long)list,
+				    (unsigned long long)c->id, c->value);
 	struct rng r = {list};
 
 	if (n >= sizeof plain)
@@ -209,10 +209,9 @@ static sqlite3_stmt *select_page(const struct call *call, const struct resource 
 	size_t at = (size_t)snprintf(sql, sizeof sql, "SELECT %s FROM \"%s\" t WHERE %s%s", columns,
 				     r->name, r->visible, q->where);
 	if (from && *order)
-		at += (size_t)snprintf(sql + at, sizeof sql - at,
-				       " AND (%s%s%s?%d OR (%s=%s?%d AND _id>?%d))", order,
-				       o->descending ? "<" : ">", cast, n + 1, order, cast, n + 1,
-				       n + 2);
+		at += (size_t)snprintf(
+		    sql + at, sizeof sql - at, " AND (%s%s%s?%d OR (%s=%s?%d AND _id>?%d))", order,
+		    o->descending ? "<" : ">", cast, n + 1, order, cast, n + 1, n + 2);
 	else if (from)
 		at += (size_t)snprintf(sql + at, sizeof sql - at, " AND _id>?%d", n + 2);
 	if (*order)
@@ -283,10 +282,9 @@ static void page(const struct call *call, struct resource *r, struct query *q,
 		}
 		store_read(r, st, &rec);
 		n++;
-		cJSON_AddItemToArray(content,
-				     projection < 0 ? record_json(call, r, &rec, true)
-						    : value_json(&r->fields[projection],
-								 rec.values[projection]));
+		cJSON_AddItemToArray(content, projection < 0 ? record_json(call, r, &rec, true)
+							     : value_json(&r->fields[projection],
+									  rec.values[projection]));
 	}
 	sqlite3_reset(st);
 	last.id = rec.id;
@@ -311,8 +309,9 @@ void list_page(const struct call *call, struct resource *r, struct query *q, int
 	if (read_options(call, r, q, &opt)) {
 		uint64_t list = list_hash(r, q, opt.order);
 		if (opt.start && !cursor_read(opt.start, list, &from))
-			fail_detail(call, "XTK-170006 '%.100s' is not a valid _lineStart of this "
-					  "list.",
+			fail_detail(call,
+				    "XTK-170006 '%.100s' is not a valid _lineStart of this "
+				    "list.",
 				    opt.start);
 		else
 			page(call, r, q, &opt, projection, opt.start ? &from : NULL, list);

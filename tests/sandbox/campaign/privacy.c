@@ -81,8 +81,8 @@ static sqlite3_stmt *by_name(struct store *s, const char *name)
 
 static bool good_request(const struct call *call, const cJSON *json)
 {
-	static const char *const wanted[] = {
-	    "name", "namespaceName", "reconciliationValue", "regulation", "label", "type"};
+	static const char *const wanted[] = {"name",	   "namespaceName", "reconciliationValue",
+					     "regulation", "label",	    "type"};
 	const cJSON *m;
 
 	for (int i = 0; i < 6; i++) {
@@ -175,13 +175,14 @@ static void data_file(const struct call *call)
 	if (!*value) {
 		fail_key(call, &privacy_tool, name ? name : "", true);
 	} else if (strcmp(status, "complete")) {
-		fail_detail(call, "The privacy request '%.80s' has no data file: %s.", name, status);
+		fail_detail(call, "The privacy request '%.80s' has no data file: %s.", name,
+			    status);
 	} else {
 		struct resource *r = store_resource(s, "profile", 7);
 		struct record rec = record_new(r);
 		char sql[32768], all[24000];
-		size_t n = (size_t)snprintf(text, sizeof text,
-					    "<gdprRequestData>\n  <table name=\"nms:recipient\">\n");
+		size_t n = (size_t)snprintf(
+		    text, sizeof text, "<gdprRequestData>\n  <table name=\"nms:recipient\">\n");
 		store_columns(r, all, sizeof all);
 		snprintf(sql, sizeof sql, "SELECT %s FROM profile t WHERE email=?1", all);
 		st = store_cached(s, sql);
@@ -192,8 +193,8 @@ static void data_file(const struct call *call)
 			for (int i = 0; i < r->count && n < sizeof text - 1000; i++)
 				if (*rec.values[i])
 					n += (size_t)snprintf(text + n, sizeof text - n,
-							      "%s='%.300s'\n\t\t", r->fields[i].path,
-							      rec.values[i]);
+							      "%s='%.300s'\n\t\t",
+							      r->fields[i].path, rec.values[i]);
 			n += (size_t)snprintf(text + n, sizeof text - n, "</row>\n");
 		}
 		sqlite3_reset(st);
@@ -270,7 +271,7 @@ static long matching(struct campaign *c, const char *email, bool delete)
 		if (!found)
 			break;
 		n++;
-		if (delete && store_by_id(r, id, &rec))
+		if (delete &&store_by_id(r, id, &rec))
 			link_delete(c, r, &rec);
 	}
 	record_free(r, &rec);

@@ -10,8 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-const char *record_title(const struct resource *r, const struct record *rec, char *out,
-			 size_t size)
+const char *record_title(const struct resource *r, const struct record *rec, char *out, size_t size)
 {
 	const cJSON *part;
 	*out = 0;

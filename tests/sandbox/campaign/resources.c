@@ -176,8 +176,7 @@ static bool bind_all(struct store *s, char *why, size_t size)
 	for (int i = 0; i < s->count; i++)
 		for (int k = 0; k < s->resources[i].count; k++) {
 			struct field *f = &s->resources[i].fields[k];
-			if (f->kind == K_LINK &&
-			    !bind_link(s, &s->resources[i], f, why, size))
+			if (f->kind == K_LINK && !bind_link(s, &s->resources[i], f, why, size))
 				return false;
 		}
 	for (int i = 0; i < s->count; i++)

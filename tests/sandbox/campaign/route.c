@@ -96,8 +96,7 @@ static void one(const struct call *call, struct resource *r, const char *id)
 		write_patch(call, r, id);
 	} else if (is_method(call, "GET")) {
 		if (record_find(call, r, id, &rec))
-			acs_reply(call->rep, 200,
-				  record_json(call, r, &rec, call->c->store.v8));
+			acs_reply(call->rep, 200, record_json(call, r, &rec, call->c->store.v8));
 	} else if (is_method(call, "DELETE")) {
 		write_delete(call, r, id);
 	} else {

@@ -90,14 +90,7 @@ struct format {
 	bool quote_all, crlf, bom, latin1, header;
 	enum { ENUM_NUMBER, ENUM_NAME, ENUM_LABEL } enums;
 	bool french;
-	enum {
-		DATE_API,
-		DATE_ISO,
-		DATE_OFFSET,
-		DATE_PLAIN,
-		DATE_EUROPEAN,
-		DATE_AMERICAN
-	} dates;
+	enum { DATE_API, DATE_ISO, DATE_OFFSET, DATE_PLAIN, DATE_EUROPEAN, DATE_AMERICAN } dates;
 	const char *zone;
 };
 

@@ -90,10 +90,12 @@ static bool good_text(const struct call *call, const struct resource *r, const s
 	const char *policy = json_text(f->json, "dataPolicy");
 
 	if (characters(s) > (size_t)f->length)
-		return fail_detail(call, "The value of the '%s' attribute of '%s' is longer than %d.",
+		return fail_detail(call,
+				   "The value of the '%s' attribute of '%s' is longer than %d.",
 				   f->path, r->schema, f->length);
 	if (*s && policy && !strcmp(policy, "email") && !is_email(s))
-		return fail_detail(call, "The value of the '%s' attribute of '%s' is no valid email.",
+		return fail_detail(call,
+				   "The value of the '%s' attribute of '%s' is no valid email.",
 				   f->path, r->schema);
 	return true;
 }

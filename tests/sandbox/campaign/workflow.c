@@ -56,10 +56,8 @@ bool workflow_read(struct campaign *c, const char *dir, char *why, size_t size)
 		}
 		c->workflows =
 		    realloc(c->workflows, (size_t)(c->workflow_count + 1) * sizeof *c->workflows);
-		c->workflows[c->workflow_count++] =
-		    (struct workflow){.json = json,
-				      .name = ok ? json_text(json, "name") : "",
-				      .state = "edition"};
+		c->workflows[c->workflow_count++] = (struct workflow){
+		    .json = json, .name = ok ? json_text(json, "name") : "", .state = "edition"};
 		free(entries[i]);
 	}
 	free(entries);
@@ -106,8 +104,7 @@ static void show(const struct call *call, struct workflow *w)
 	acs_base(call->req, base, sizeof base);
 	store_pkey(s, PKEY_WORKFLOW, number, pkey);
 	cJSON_AddStringToObject(o, "PKey", pkey);
-	cJSON *list =
-	    cJSON_AddObjectToObject(cJSON_AddObjectToObject(o, "activities"), "activity");
+	cJSON *list = cJSON_AddObjectToObject(cJSON_AddObjectToObject(o, "activities"), "activity");
 	cJSON_ArrayForEach(signal, cJSON_GetObjectItemCaseSensitive(w->json, "signals"))
 	{
 		char inner[100];
@@ -117,13 +114,14 @@ static void show(const struct call *call, struct workflow *w)
 		cJSON_AddStringToObject(a, "name", signal->string);
 		if (!s->v8) {
 			cJSON *params = cJSON_AddObjectToObject(a, "parameters");
-			cJSON_ArrayForEach(p, cJSON_GetObjectItemCaseSensitive(signal,
-									       "parameters"))
+			cJSON_ArrayForEach(p,
+					   cJSON_GetObjectItemCaseSensitive(signal, "parameters"))
 			    cJSON_AddStringToObject(cJSON_AddObjectToObject(params, p->string),
 						    "type", p->valuestring);
 		}
-		snprintf(text, sizeof text, "%s/workflow/execution/%s/activities/activity/%s/trigger/",
-			 base, pkey, inner);
+		snprintf(text, sizeof text,
+			 "%s/workflow/execution/%s/activities/activity/%s/trigger/", base, pkey,
+			 inner);
 		cJSON_AddStringToObject(cJSON_AddObjectToObject(a, "trigger"), "href", text);
 	}
 	snprintf(text, sizeof text, "%s/workflow/execution/%s/commands", base, pkey);

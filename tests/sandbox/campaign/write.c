@@ -105,8 +105,7 @@ static void defaults(struct resource *r, struct record *rec)
 static void copies(struct resource *r, struct record *rec)
 {
 	for (int i = 0; i < r->count; i++) {
-		const cJSON *from =
-		    cJSON_GetObjectItemCaseSensitive(r->fields[i].json, "copies");
+		const cJSON *from = cJSON_GetObjectItemCaseSensitive(r->fields[i].json, "copies");
 		int link = from && from->child ? resource_field(r, from->child->string) : -1;
 		if (link < 0 || r->fields[link].kind != K_LINK || r->fields[link].column >= 0)
 			continue;
@@ -147,7 +146,8 @@ static bool all_there(const struct call *call, struct resource *r, const struct 
 {
 	for (int i = 0; i < r->count; i++)
 		if (json_flag(r->fields[i].json, "mandatory") && !*rec->values[i])
-			return fail_detail(call, "XTK-170006 The '%s' attribute of '%s' is mandatory.",
+			return fail_detail(call,
+					   "XTK-170006 The '%s' attribute of '%s' is mandatory.",
 					   r->fields[i].path, r->name);
 	return true;
 }
