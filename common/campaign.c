@@ -61,7 +61,11 @@ static const struct {
     {"Unable to find document", REJECT, "not-found"},
     {"duplicate key value", REJECT, "duplicate-key"},
     {"already exists", REJECT, "duplicate-key"},
+    {"Unable to decrypt PKey", REJECT, "bad-pkey"}, /* v8 */
     {"XTK-170036", FATAL, "no-identification-key"},
+    {"is unknown.", FATAL, "resource"},
+    {"Unsupported endpoint", FATAL, "resource"}, /* v8 */
+    {"still referenced", RETRY, "referenced"},
     {"Cannot update key", REJECT, "key-mismatch"},
     {"read-only", REJECT, "read-only"},
     {"is not valid for", REJECT, "invalid-value"},
@@ -76,16 +80,78 @@ static enum result by_text(int status, const char *body, const char *message, st
 	for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) {
 		if (!strstr(body, texts[i].text))
 			continue;
+		if (texts[i].result == RETRY)
+			return error_retry(err, texts[i].reason, "campaign answers %d: %s", status,
+					   message);
 		if (texts[i].result == FATAL)
-			return error_config(err, texts[i].reason,
-					    "campaign answers %d: %s; an administrator must make "
-					    "the key attribute an identification key of the "
-					    "resource",
-					    status, message);
+			return error_config(
+			    err, texts[i].reason, "campaign answers %d: %s; %s", status, message,
+			    !strcmp(texts[i].reason, "resource")
+				? "is the resource published in the API?"
+				: "an administrator must make the key attribute an "
+				  "identification key of the resource");
 		return error_reject(err, texts[i].reason, "campaign answers %d: %s", status,
 				    message);
 	}
 	return OK;
+}
+
+/* What the gateway in front of the application says: Adobe, "troubleshooting" and "setting up API
+ * access". */
+static const char *const gateway_texts[] = {
+    "Oauth token is not valid", "Profile is not valid",
+    "Oops. Something went wrong. Check your URI and try again.", NULL};
+
+static const char *gateway_text(const char *message)
+{
+	for (size_t i = 0; message && gateway_texts[i]; i++)
+		if (!strcmp(message, gateway_texts[i]))
+			return gateway_texts[i];
+	return NULL;
+}
+
+static bool is_gateway(const char *body, size_t len)
+{
+	cJSON *json = json_parse(body, len);
+	bool gateway = gateway_text(json_string(json, "message")) != NULL;
+	cJSON_Delete(json);
+	return gateway;
+}
+
+static bool is_known(const char *text)
+{
+	for (size_t i = 0; i < sizeof texts / sizeof *texts; i++)
+		if (strstr(text, texts[i].text))
+			return true;
+	return false;
+}
+
+/* Only texts that we know may be shown, and without what they quote: anything else may hold the
+ * values of a record in a form that nobody foresaw. */
+static void show(const char *body, size_t len, char *out, size_t size)
+{
+	cJSON *json = json_parse(body, len);
+	const char *said = cJSON_IsString(json) ? json->valuestring : json ? "" : body;
+	const char *code = json_string(json, "error_code");
+	const char *gateway = gateway_text(json_string(json, "message"));
+
+	*out = 0;
+	if (gateway)
+		snprintf(out, size, "%s", gateway);
+	else if (code && strlen(code) < 12 && !code[strspn(code, "0123456789")])
+		snprintf(out, size, "error code %s", code);
+	else if (is_known(said))
+		redact(out, size, said, strnlen(said, 1000));
+	else
+		snprintf(out, size, "a text of %zu bytes that is none of the known ones", len);
+	cJSON_Delete(json);
+}
+
+/* A page of something between us and Campaign is no answer of it. */
+static bool is_page(const struct http_response *res)
+{
+	const char *body = res->body.data ? res->body.data : "";
+	return res->body.len && body[strspn(body, " \t\r\n")] == '<';
 }
 
 enum result campaign_answer(const struct http_response *res, mono_time now, struct error *err)
@@ -93,24 +159,21 @@ enum result campaign_answer(const struct http_response *res, mono_time now, stru
 	const char *body = res->body.data ? res->body.data : "";
 	char message[300], reason[48];
 
-	if (res->status >= 200 && res->status < 300)
+	if (res->status >= 200 && res->status < 300 && !is_page(res))
 		return OK;
+	if (!res->status && res->body.overflow)
+		return error_retry(err, CAMPAIGN_UNKNOWN, "campaign: %s", res->failure);
 	if (!res->status)
 		return error_retry(err, "no-response", "campaign: %s", res->failure);
-	/* The application's errors are a bare JSON text; its quotes are not part of what it says. */
-	cJSON *json = *body == '"' ? json_parse(body, res->body.len) : NULL;
-	const char *said = cJSON_IsString(json) ? json->valuestring : body;
-	redact(message, sizeof message, said, strnlen(said, 1000));
-	cJSON_Delete(json);
+	show(body, res->body.len, message, sizeof message);
 	snprintf(reason, sizeof reason, "http-%d", res->status);
 	switch (res->status) {
+	case 500:
+		if (!is_gateway(body, res->body.len))
+			break;
+		/* fall through */
 	case 401:
-		return error_retry(err, reason, "campaign answers 401: %s", message);
 	case 403:
-		return error_config(err, reason,
-				    "campaign answers 403: %s; check client_id (it is the API "
-				    "key too) and its product profile",
-				    message);
 	case 408:
 	case 429:
 	case 502:
@@ -123,21 +186,24 @@ enum result campaign_answer(const struct http_response *res, mono_time now, stru
 	default:
 		break;
 	}
-	enum result r = by_text(res->status, body, message, err);
+	enum result r = is_page(res) ? OK : by_text(res->status, body, message, err);
 	if (r != OK)
 		return r;
-	if (res->status == 404)
-		return error_config(err, reason,
-				    "campaign answers 404: %s; does the resource exist and is it "
-				    "published in the API?",
-				    message);
-	if (res->status >= 400 && res->status < 500)
+	if (res->status >= 400 && res->status < 500 && res->status != 404)
 		return error_reject(err, reason, "campaign answers %d: %s", res->status, message);
-	return error_retry(err, res->status >= 500 ? "unknown-answer" : reason,
-			   "campaign answers %d: %s", res->status, message);
+	return error_retry(err, CAMPAIGN_UNKNOWN, "campaign answers %d: %s", res->status, message);
 }
 
 /* ---- metadata --------------------------------------------------------------------------------- */
+
+static enum result refused_at_start(struct error *err)
+{
+	struct error copy = *err;
+	return error_config(err, copy.reason,
+			    "%s; check client_id (it is the API key, too), its product profile, and "
+			    "that the resource is published",
+			    copy.text);
+}
 
 static enum result get(struct campaign *c, const char *path, mono_time now, cJSON **json,
 		       int *status, struct error *err)
@@ -160,6 +226,9 @@ static enum result get(struct campaign *c, const char *path, mono_time now, cJSO
 	if (r == OK) {
 		*status = res.status;
 		r = campaign_answer(&res, now, err);
+		/* At a start nothing is gained by asking again. */
+		if (r == RETRY && (res.status == 403 || res.status == 404))
+			r = refused_at_start(err);
 	} else {
 		error_prefix(err, "campaign at %s", c->url);
 	}

@@ -33,12 +33,16 @@ void campaign_url(const struct campaign *c, const char *path, const char *key, s
 
 size_t campaign_headers(const struct campaign *c, const char *headers[HTTP_HEADERS_MAX]);
 
-/* What an answer means.
- *   OK      2xx
- *   RETRY   no answer, 401, 429, gateway errors, 5xx without a known text ("unknown-answer")
+/* What an answer means, in both dialects.
+ *   OK      2xx, but not with a page of HTML
+ *   RETRY   no answer, 401, 403, 429, gateway errors: as long as it takes.
+ *           "referenced": a delete of a record that others still refer to.
+ *           CAMPAIGN_UNKNOWN: no documented text; also v8's error without an explanation, which is
+ *           all it says of duplicate keys and bad values
  *   REJECT  reason "not-found": no record with this key; "duplicate-key": there is one already;
- *           anything else: this body will never be accepted
- *   FATAL   the resource or its identification key do not exist, or the API key is refused */
+ *           "bad-pkey"; anything else: this body will never be accepted
+ *   FATAL   the resource or its identification key do not exist */
+#define CAMPAIGN_UNKNOWN "unknown-answer"
 enum result campaign_answer(const struct http_response *res, mono_time now, struct error *err);
 
 /* A resource's metadata, live, under profileAndServicesExt or customResources. */

@@ -158,7 +158,7 @@ enum result dataverse_get(struct dataverse *d, const char *url, const char *pref
 	dataverse_headers(d, prefer, req.headers);
 	r = http_call(d->http, &req, &res, err);
 	if (r == OK && res.status == 401) { /* one new token, once */
-		oauth_forget(&d->oauth);
+		oauth_forget(&d->oauth, d->oauth.serial);
 		r = oauth_ensure(&d->oauth, d->http, now, err);
 		if (r == OK) {
 			http_response_free(&res);

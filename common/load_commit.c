@@ -155,12 +155,14 @@ static rd_kafka_resp_err_t produce_state(struct loop *l, const struct outcome *o
 
 	if (!tombstone && loaded_encode(l->loaded_topic, &r, &l->encoded, &err) != OK)
 		return RD_KAFKA_RESP_ERR__INVALID_ARG;
-	return rd_kafka_producev(
-	    l->producer,
-	    RD_KAFKA_V_TOPIC(o->kind == OUTCOME_UNPARK ? l->parked_name : l->loaded_name),
-	    RD_KAFKA_V_PARTITION(o->partition), RD_KAFKA_V_KEY((void *)o->key, o->key_len),
-	    RD_KAFKA_V_VALUE(tombstone ? NULL : l->encoded.data, tombstone ? 0 : l->encoded.len),
-	    RD_KAFKA_V_MSGFLAGS(RD_KAFKA_MSG_F_COPY), RD_KAFKA_V_END);
+	const char *topic = o->kind == OUTCOME_UNPARK ? l->parked_name : l->loaded_name;
+	void *value = tombstone ? NULL : l->encoded.data;
+	size_t len = tombstone ? 0 : l->encoded.len;
+	return rd_kafka_producev(l->producer, RD_KAFKA_V_TOPIC(topic),
+				 RD_KAFKA_V_PARTITION(o->partition),
+				 RD_KAFKA_V_KEY((void *)o->key, o->key_len),
+				 RD_KAFKA_V_VALUE(value, len),
+				 RD_KAFKA_V_MSGFLAGS(RD_KAFKA_MSG_F_COPY), RD_KAFKA_V_END);
 }
 
 static rd_kafka_resp_err_t produce_parked(struct loop *l, const struct outcome *o)
@@ -172,11 +174,11 @@ static rd_kafka_resp_err_t produce_parked(struct loop *l, const struct outcome *
 	rd_kafka_header_add(h, PARKED_MISSING, -1, o->missing, -1);
 	rd_kafka_header_add(h, PARKED_SINCE, -1, log_int(o->since_ms), -1);
 	rd_kafka_header_add(h, PARKED_OFFSET, -1, log_int(o->offset), -1);
+	/* A tombstone would end the waiting: a delete without a value waits as an empty one. */
+	void *value = o->msg->payload ? o->msg->payload : (void *)"";
 	rd_kafka_resp_err_t code = rd_kafka_producev(
 	    l->producer, RD_KAFKA_V_TOPIC(l->parked_name), RD_KAFKA_V_PARTITION(o->partition),
-	    RD_KAFKA_V_KEY((void *)o->key, o->key_len),
-	    /* A tombstone would end the waiting: a delete without a value waits as an empty one. */
-	    RD_KAFKA_V_VALUE(o->msg->payload ? o->msg->payload : (void *)"", o->msg->len),
+	    RD_KAFKA_V_KEY((void *)o->key, o->key_len), RD_KAFKA_V_VALUE(value, o->msg->len),
 	    RD_KAFKA_V_MSGFLAGS(RD_KAFKA_MSG_F_COPY), RD_KAFKA_V_HEADERS(h), RD_KAFKA_V_END);
 	if (code)
 		rd_kafka_headers_destroy(h);

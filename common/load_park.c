@@ -81,7 +81,7 @@ enum result load_park_restore(struct loop *l, int32_t id, struct error *err)
 
 /* ---- who has come ----------------------------------------------------------------------------- */
 
-static enum result listen(struct loop *l, bool from_start, struct error *err)
+static enum result listen_to(struct loop *l, bool from_start, struct error *err)
 {
 	rd_kafka_topic_partition_list_t *all = rd_kafka_topic_partition_list_new(8);
 	enum result r = OK;
@@ -120,7 +120,7 @@ enum result load_park_open(struct loop *l, struct error *err)
 	rd_kafka_queue_t *queue = rd_kafka_queue_get_consumer(l->arrivals);
 	rd_kafka_queue_io_event_enable(queue, l->wake[1], "1", 1);
 	rd_kafka_queue_destroy(queue);
-	return listen(l, false, err);
+	return listen_to(l, false, err);
 }
 
 static void arrival(struct loop *l, const rd_kafka_message_t *m, mono_time now)
@@ -147,7 +147,7 @@ static void hear(struct loop *l, mono_time now)
 
 	if (l->arrivals_from_start) {
 		l->arrivals_from_start = false;
-		if (listen(l, true, &err) != OK)
+		if (listen_to(l, true, &err) != OK)
 			load_give_up(l, &err);
 	}
 	for (int n = 0; n < ARRIVALS_AT_ONCE; n++) {

@@ -127,6 +127,7 @@ static void written(struct loop *l, const struct window_item *slot, const struct
 	 * parent is there. */
 	e.parent = it->r.is_delete ? e.parent : it->r.parent;
 	e.unsure = !it->r.is_delete && job->outcome == LOAD_NOTHING;
+	e.consent = it->r.partial ? e.consent | it->r.consent : it->r.consent;
 	remember(l, slot, &e);
 }
 
@@ -281,6 +282,25 @@ static void refused(struct loop *l, struct job *j, mono_time now, const struct e
 	send_on(l, second, now);
 }
 
+/* Records whose partition was given up while they were out are the next owner's: whatever the answer
+ * was, they are not sent again, or an old version would follow a newer one.  False: nothing is left
+ * of the job. */
+static bool drop_orphans(struct loop *l, struct job *j, bool done)
+{
+	size_t kept = 0;
+
+	for (size_t i = 0; i < j->pub.count; i++) {
+		if (j->slots[i]->orphan && !done) {
+			load_finish(l, j->slots[i]);
+			continue;
+		}
+		j->slots[kept] = j->slots[i];
+		j->pub.records[kept++] = j->pub.records[i];
+	}
+	j->pub.count = kept;
+	return kept > 0;
+}
+
 static enum governor_answer pressure(const struct http_response *res)
 {
 	switch (res->status) {
@@ -307,6 +327,13 @@ static void answered(struct loop *l, struct job *j, const struct http_response *
 	enum result r = l->loader->answer(l->state, &j->pub, res, now, &again, &err);
 	l->in_flight--;
 	/* Refused credentials stop everybody, as Retry-After does. */
+	if (!drop_orphans(l, j, r == OK && !again)) {
+		governor_answered(&l->governor, now, j->sent, p, (mono_time){0});
+		if (r == FATAL)
+			load_give_up(l, &err);
+		job_free(j);
+		return;
+	}
 	mono_time floor = r == RETRY ? err.not_before : (mono_time){0};
 	governor_answered(&l->governor, now, j->sent, p, floor);
 	if (p == GOVERNOR_GOOD && r == RETRY)
@@ -348,7 +375,7 @@ void load_take_answers(struct loop *l)
 /* ---- what goes out ---------------------------------------------------------------------------- */
 
 /* Writes nothing for what the target has, and nothing older than it has. */
-static bool needless(struct loop *l, struct window_item *slot, bool *known)
+static bool needless(struct loop *l, struct window_item *slot, struct loaded_entry *was)
 {
 	const struct load_item *it = slot->payload;
 	struct partition *p = load_partition(l, slot->partition);
@@ -363,9 +390,9 @@ static bool needless(struct loop *l, struct window_item *slot, bool *known)
 				  .hash = it->r.hash};
 	bool may_skip = !it->no_skip && it->input_offset >= p->no_skip_below;
 
-	*known = there && !e.deleted;
+	*was = there ? e : (struct loaded_entry){.deleted = true};
 	if (it->swept)
-		return !*known || e.met; /* it came back in the meantime */
+		return was->deleted || e.met; /* it came back in the meantime */
 	enum loaded_verdict v = loaded_judge(there ? &e : NULL, &c, may_skip);
 	if (v == LOADED_WRITE)
 		return false;
@@ -393,7 +420,7 @@ static struct job *next_ready(struct loop *l, mono_time now)
 
 	while (l->broken == OK && (slot = window_take(l->window))) {
 		struct load_item *it = slot->payload;
-		bool known = false;
+		struct loaded_entry was = {.deleted = true};
 		if (it->expired && it->r.is_delete) {
 			/* Nobody sees it without its parent, and nobody will. */
 			load_finish(l, slot);
@@ -403,7 +430,7 @@ static struct job *next_ready(struct loop *l, mono_time now)
 			reject(l, slot, NULL, it->why);
 			continue;
 		}
-		if (l->loader->memory && needless(l, slot, &known)) {
+		if (l->loader->memory && needless(l, slot, &was)) {
 			load_finish(l, slot);
 			continue;
 		}
@@ -413,7 +440,9 @@ static struct job *next_ready(struct loop *l, mono_time now)
 			j = l->open[group] = job_new(l->batch_max, group);
 			j->due = mono_add(now, l->loader->batches ? LOAD_LINGER_MS : 0);
 		}
-		j->pub.known = known;
+		j->pub.known = !was.deleted;
+		j->pub.known_parent = was.deleted ? 0 : was.parent;
+		j->pub.consent = was.deleted ? 0 : was.consent;
 		j->pub.doubtful |= it->no_skip;
 		job_add(j, slot);
 		if (j->pub.count == l->batch_max) {

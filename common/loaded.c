@@ -1,8 +1,8 @@
 /* loaded.c - see loaded.h.
  *
  * 64 shards of linear probing: each grows by itself, by a quarter, so that growing needs little
- * memory beside the table.  An entry's last word holds offset + 1 (44 bits), the index of its
- * epoch (12 bits: a snapshot of the source each) and flags.
+ * memory beside the table.  An entry's last word holds offset + 1 (40 bits), the index of its
+ * epoch (12 bits: a snapshot of the source each), the loader's flags (8) and ours (4).
  */
 #include "loaded.h"
 
@@ -15,6 +15,7 @@
 
 enum { SHARDS = 64, EPOCHS_MAX = 4096, SHARD_MIN = 8 };
 enum { USED = 1, DELETED = 2, UNSURE = 4, MET = 8 };
+enum { CONSENT_AT = 4, EPOCH_AT = 12, OFFSET_AT = 24 };
 
 struct slot {
 	uint64_t key;
@@ -118,13 +119,14 @@ static size_t epoch_index(struct loaded *t, int64_t epoch)
 static void unpack(const struct loaded *t, const struct slot *s, struct loaded_entry *e)
 {
 	*e = (struct loaded_entry){.hash = s->hash,
-				   .epoch = t->epochs[s->word >> 8 & (EPOCHS_MAX - 1)],
+				   .epoch = t->epochs[s->word >> EPOCH_AT & (EPOCHS_MAX - 1)],
 				   .version = s->version,
-				   .offset = (int64_t)(s->word >> 20) - 1,
+				   .offset = (int64_t)(s->word >> OFFSET_AT) - 1,
 				   .parent = s->parent,
 				   .deleted = s->word & DELETED,
 				   .unsure = s->word & UNSURE,
-				   .met = s->word & MET};
+				   .met = s->word & MET,
+				   .consent = (uint8_t)(s->word >> CONSENT_AT)};
 }
 
 bool loaded_find(const struct loaded *t, const void *key, size_t len, struct loaded_entry *out)
@@ -160,9 +162,10 @@ void loaded_put(struct loaded *t, const void *key, size_t len, const struct load
 			    .parent = e->parent,
 			    .hash = e->hash,
 			    .version = e->version};
-	at->word = (uint64_t)(e->offset + 1) << 20 | (uint64_t)epoch_index(t, e->epoch) << 8 |
-		   USED | (e->deleted ? DELETED : 0u) | (e->unsure ? UNSURE : 0u) |
-		   (e->met ? MET : 0u);
+	at->word = (uint64_t)(e->offset + 1) << OFFSET_AT |
+		   (uint64_t)epoch_index(t, e->epoch) << EPOCH_AT |
+		   (uint64_t)e->consent << CONSENT_AT | USED | (e->deleted ? DELETED : 0u) |
+		   (e->unsure ? UNSURE : 0u) | (e->met ? MET : 0u);
 	t->count += live(at);
 	t->unmet += live(at) && !(at->word & MET);
 }
@@ -208,8 +211,8 @@ void loaded_forget_offsets(struct loaded *t, int64_t end)
 	for (size_t i = 0; i < SHARDS; i++)
 		for (size_t k = 0; k < t->shards[i].cap; k++) {
 			struct slot *s = &t->shards[i].slots[k];
-			if ((int64_t)(s->word >> 20) > end)
-				s->word &= (1u << 20) - 1;
+			if ((int64_t)(s->word >> OFFSET_AT) > end)
+				s->word &= (1u << OFFSET_AT) - 1;
 		}
 }
 

@@ -29,6 +29,7 @@ struct loaded_entry {
 	bool deleted;
 	bool unsure; /* a write was refused or lost: the target may have anything */
 	bool met;    /* by the complete replay that is going on */
+	uint8_t consent; /* flags that were written last, so that they are written once */
 };
 
 struct loaded;

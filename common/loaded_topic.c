@@ -10,7 +10,8 @@
 EMBED(loaded_avsc, "schemas/loaded.avsc");
 
 /* As in schemas/loaded.avsc. */
-enum { L_HASH, L_EPOCH, L_VERSION, L_OFFSET, L_DELETED, L_UNSURE, L_PARENT, L_PARTITIONS, L_AT };
+enum { L_HASH, L_EPOCH, L_VERSION, L_OFFSET, L_DELETED, L_UNSURE, L_PARENT, L_CONSENT,
+       L_PARTITIONS, L_AT };
 
 struct loaded_topic {
 	struct wire *wire;
@@ -76,6 +77,7 @@ enum result loaded_encode(struct loaded_topic *t, const struct loaded_record *r,
 	put_bool(t, L_DELETED, r->entry.deleted);
 	put_bool(t, L_UNSURE, r->entry.unsure);
 	put_int(t, L_PARENT, (int32_t)r->entry.parent);
+	put_int(t, L_CONSENT, r->entry.consent);
 	put_int(t, L_PARTITIONS, r->partitions);
 	put_long(t, L_AT, r->at.ms);
 	return wire_encode(t->id, &t->value, out, err);
@@ -108,11 +110,12 @@ enum result loaded_decode(struct loaded_topic *t, const void *data, size_t len,
 		      .version = get(t, L_VERSION),
 		      .offset = get(t, L_OFFSET),
 		      .parent = (uint32_t)get(t, L_PARENT),
+		      .consent = (uint8_t)get(t, L_CONSENT),
 		      .deleted = get_bool(t, L_DELETED),
 		      .unsure = get_bool(t, L_UNSURE)},
 	    .partitions = (int)get(t, L_PARTITIONS),
 	    .at = {get(t, L_AT)}};
-	if (out->entry.offset < -1 || out->entry.offset >= (int64_t)1 << 43)
+	if (out->entry.offset < -1 || out->entry.offset >= (int64_t)1 << 39)
 		out->entry.offset = -1;
 	return OK;
 }

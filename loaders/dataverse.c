@@ -235,6 +235,7 @@ static enum result dataverse_request(void *state, struct load_job *job,
 	size_t n = dataverse_headers(&l->dataverse, NULL, req->headers);
 	req->headers[n] = "Content-Type: application/json; charset=utf-8";
 	job->call = "upsert-multiple";
+	job->token = l->dataverse.oauth.serial;
 	return OK;
 }
 
@@ -247,7 +248,7 @@ static enum result dataverse_result(void *state, struct load_job *job,
 	(void)again;
 	job->outcome = LOAD_CREATED;
 	if (res->status == 401)
-		oauth_forget(&l->dataverse.oauth);
+		oauth_forget(&l->dataverse.oauth, job->token);
 	return dataverse_answer(res, now, err);
 }
 

@@ -17,14 +17,14 @@ SHOWS(what_is_put_in_comes_out)
 	    (struct loaded_entry){.hash = UINT64_MAX,
 				  .epoch = -7,
 				  .version = INT64_MAX,
-				  .offset = ((int64_t)1 << 44) - 2,
+				  .offset = ((int64_t)1 << 40) - 2,
 				  .parent = 0xffffffff,
 				  .unsure = true});
 	put(t, "b", (struct loaded_entry){.offset = -1, .deleted = true});
 	assert_true(loaded_find(t, "a", 1, &e));
 	assert_true(e.hash == UINT64_MAX && e.epoch == -7 && e.version == INT64_MAX);
-	assert_true(e.offset == ((int64_t)1 << 44) - 2 && e.parent == 0xffffffff);
-	assert_true(e.unsure && !e.deleted && !e.met);
+	assert_true(e.offset == ((int64_t)1 << 40) - 2 && e.parent == 0xffffffff);
+	assert_true(e.unsure && !e.deleted && !e.met && e.consent == 0x81);
 	assert_true(loaded_find(t, "b", 1, &e));
 	assert_true(e.offset == -1 && e.deleted && !e.unsure);
 	assert_int_equal(loaded_count(t), 1);
