@@ -238,13 +238,13 @@ static void read_pseudonyms(struct reader *r, struct node map)
 
 void read_connections(struct reader *r, struct node map)
 {
-	static const char *const keys[] = {"kafka",    "registry",	"dataverse",
-					   "campaign", "campaign_logs", "pseudonyms", NULL};
+	static const char *const keys[] = {"kafka",	    "registry",	  "dataverse", "campaign",
+					   "campaign_logs", "pseudonyms", NULL};
 	static const char *const dataverse_keys[] = {
 	    "url", "token_url", "client_id", "client_secret", "client_secret_file", "scope", NULL};
 	static const char *const campaign_keys[] = {
-	    "url",		  "token_url", "client_id", "client_secret",
-	    "client_secret_file", "scope",     "dialect",   NULL};
+	    "url",   "token_url", "client_id", "client_secret", "client_secret_file",
+	    "scope", "dialect",	  NULL};
 	static const char *const dialects[] = {"acs", "v8", NULL};
 
 	if (!doc_there(map)) {
@@ -278,4 +278,3 @@ void read_connections(struct reader *r, struct node map)
 	read_logs(r, doc_get(map, "campaign_logs"));
 	read_pseudonyms(r, doc_get(map, "pseudonyms"));
 }
-

@@ -81,16 +81,18 @@ static void read_tuning(struct reader *r, struct node map, struct flow *f)
 	f->commit_interval_ms = doc_duration(map, "commit_interval", 100, 1, 10000, r->p);
 	f->batch_size = doc_int(map, "batch_size", 100, 1, 1000, r->p);
 	f->max_in_flight = doc_int(map, "max_in_flight", events ? 4 : 32, 1, 1000, r->p);
-	f->request_timeout_ms = doc_duration(map, "request_timeout", events ? 120000 : 30000, 1000,
-					     240000, r->p);
+	f->request_timeout_ms =
+	    doc_duration(map, "request_timeout", events ? 120000 : 30000, 1000, 240000, r->p);
 }
 
 void read_flow(struct reader *r, struct node key, struct node map, struct flow *f)
 {
 	static const char *const table_keys[] = {
-	    "kind",	 "table",	 "resource",	  "key",       "fields",	  "links",
-	    "filter",	 "filtered_out", "deletes",	  "deactivate", "consent",	  "poll",
-	    "page_size", "commit_interval", "max_in_flight", "request_timeout", NULL};
+	    "kind",	 "table",	    "resource",	     "key",
+	    "fields",	 "links",	    "filter",	     "filtered_out",
+	    "deletes",	 "deactivate",	    "consent",	     "poll",
+	    "page_size", "commit_interval", "max_in_flight", "request_timeout",
+	    NULL};
 	static const char *const event_keys[] = {"kind",       "since",		"files",
 						 "activities", "poll",		"commit_interval",
 						 "batch_size", "max_in_flight", "request_timeout",
