@@ -298,8 +298,7 @@ static int run(struct planner *p)
 	p->registry = registry_new(p->http, p->c->registry.url, g->client_id, g->client_secret);
 	p->wire = wire_new(p->registry);
 	campaign_init(&p->campaign, p->http, a->url, a->credentials.token_url,
-		      a->credentials.client_id, a->credentials.client_secret,
-		      a->credentials.scope);
+		      a->credentials.client_id, a->credentials.client_secret, a->credentials.scope);
 	record_new(&mapping_source(p->mapping)->record, &p->source);
 	record_new(mapping_target(p->mapping), &p->target);
 	enum result r = read_topic(p, &err);
@@ -364,8 +363,7 @@ int command_plan(int argc, char **argv)
 	if (!command_parse(&line, argc, argv, &status))
 		return status;
 	if (!flow_name || (since && !datetime_parse(since, strlen(since), true, &p.since))) {
-		fprintf(stderr,
-			"tideway plan: wants --flow NAME%s\n",
+		fprintf(stderr, "tideway plan: wants --flow NAME%s\n",
 			since ? "; --since wants a time with a zone, like 2026-01-31T00:00:00Z"
 			      : "");
 		return EXIT_PERMANENT;

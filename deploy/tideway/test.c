@@ -75,7 +75,7 @@ static cJSON *lookup_json(const struct column *c, struct node node, struct probl
 	if (map)
 		doc_only(node, p, "a lookup", keys);
 	for (int i = 0; keys[i]; i++) {
-		const char *text = map ? doc_string(node, keys[i], NULL, p)
+		const char *text = map	    ? doc_string(node, keys[i], NULL, p)
 				   : i == 0 ? doc_text(node)
 				   : i == 1 && c->target_count == 1 ? c->targets[0].table
 								    : NULL;
@@ -190,7 +190,8 @@ static const struct mapped *expected_attribute(const struct prepared *f, struct 
 	const struct mapped *to = mapping_attribute(f->mapping, path);
 
 	if (!to)
-		problem(p, doc_place(key), "the flow %s writes no attribute %s", f->flow->name, path);
+		problem(p, doc_place(key), "the flow %s writes no attribute %s", f->flow->name,
+			path);
 	return to;
 }
 
@@ -232,9 +233,7 @@ static enum becomes what(const struct mapped_change *change, const avro_value_t 
 	if (!change->emit)
 		return NOTHING_AT_ALL;
 	change_get_head(target, &head);
-	return head.op == CHANGE_DELETE	  ? DELETE
-	       : head.op == CHANGE_UPDATE ? UPDATE
-					  : RECORD;
+	return head.op == CHANGE_DELETE ? DELETE : head.op == CHANGE_UPDATE ? UPDATE : RECORD;
 }
 
 /* Writes into why what is not as expected. */
@@ -299,7 +298,7 @@ static struct prepared *prepare(struct tester *t, const char *name, struct place
 
 static void run_case(struct tester *t, const char *name, struct node map)
 {
-	static const char *const keys[] = {"flow",   "input",	 "expected", "absent",
+	static const char *const keys[] = {"flow",    "input",	  "expected", "absent",
 					   "becomes", "rejected", NULL};
 	struct buffer why = BUFFER(64 * 1024);
 	size_t before = t->problems.count;
@@ -307,8 +306,9 @@ static void run_case(struct tester *t, const char *name, struct node map)
 	struct error err;
 
 	if (doc_kind(map) != DOC_MAP)
-		problem(&t->problems, doc_place(map), "a case is a mapping with flow, input and "
-						      "expected");
+		problem(&t->problems, doc_place(map),
+			"a case is a mapping with flow, input and "
+			"expected");
 	doc_only(map, &t->problems, "a case", keys);
 	const char *flow = doc_required(map, "flow", "a case", &t->problems);
 	if (!doc_there(doc_get(map, "expected")) && !doc_there(doc_get(map, "absent")) &&
