@@ -205,8 +205,8 @@ static enum result refused_at_start(struct error *err)
 			    copy.text);
 }
 
-static enum result get(struct campaign *c, const char *path, mono_time now, cJSON **json,
-		       int *status, struct error *err)
+static enum result get(struct campaign *c, const char *path, const char *key, mono_time now,
+		       cJSON **json, int *status, struct error *err)
 {
 	struct buffer url = BUFFER(8192);
 	struct http_response res = {0};
@@ -216,7 +216,7 @@ static enum result get(struct campaign *c, const char *path, mono_time now, cJSO
 	enum result r = oauth_ensure(&c->oauth, c->http, now, err);
 	if (r != OK)
 		return r;
-	campaign_url(c, path, NULL, &url);
+	campaign_url(c, path, key, &url);
 	struct http_request req = {.method = "GET",
 				   .url = url.data,
 				   .max_response_bytes = CAMPAIGN_METADATA_MAX_BYTES,
@@ -244,6 +244,15 @@ static enum result get(struct campaign *c, const char *path, mono_time now, cJSO
 	http_response_free(&res);
 	buffer_free(&url);
 	return r;
+}
+
+enum result campaign_record(struct campaign *c, const char *path, const char *key, mono_time now,
+			    cJSON **json, struct error *err)
+{
+	int status;
+	enum result r = get(c, path, key, now, json, &status, err);
+
+	return r == REJECT && !strcmp(err->reason, "not-found") ? OK : r;
 }
 
 /* Fields of a resource or, nested, of an item like location.  Collections are left out: nothing is
@@ -298,7 +307,7 @@ enum result campaign_resource(struct campaign *c, const char *name, mono_time no
 		_cleanup_(freep) char *api = xasprintf("%s/%s", roots[i], name);
 		cJSON *json;
 		int status;
-		r = get(c, path, now, &json, &status, err);
+		r = get(c, path, NULL, now, &json, &status, err);
 		if (r == OK) {
 			struct resource *res = resource_new(name, api);
 			read_fields(res, "", cJSON_GetObjectItemCaseSensitive(json, "content"));

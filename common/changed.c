@@ -39,7 +39,8 @@ static const cJSON *record_in(const cJSON *type)
 	const cJSON *t;
 
 	if (cJSON_IsObject(type))
-		return cJSON_IsArray(cJSON_GetObjectItemCaseSensitive(type, "fields")) ? type : NULL;
+		return cJSON_IsArray(cJSON_GetObjectItemCaseSensitive(type, "fields")) ? type
+										       : NULL;
 	cJSON_ArrayForEach(t, type) if (cJSON_IsObject(t) && record_in(t)) return t;
 	return NULL;
 }
@@ -164,8 +165,8 @@ static void say(void *arg, const char *field, const char *was, const char *now)
 
 	if (++*lines > LINES_MAX)
 		return;
-	log_info("mapping changed", "field", *field ? field : "(all)", "was", was ? was : "(not there)",
-		 "now", now ? now : "(gone)", NULL);
+	log_info("mapping changed", "field", *field ? field : "(all)", "was",
+		 was ? was : "(not there)", "now", now ? now : "(gone)", NULL);
 }
 
 void changed_say(struct registry *r, int32_t last_id, const char *latest, int32_t id,

@@ -240,8 +240,8 @@ static void read_pseudonyms(struct reader *r, struct node map)
 
 void read_connections(struct reader *r, struct node map)
 {
-	static const char *const keys[] = {"kafka",    "registry",	"dataverse",
-					   "campaign", "campaign_logs", "pseudonyms", NULL};
+	static const char *const keys[] = {"kafka",	    "registry",	  "dataverse", "campaign",
+					   "campaign_logs", "pseudonyms", NULL};
 	static const char *const dataverse_keys[] = {
 	    "url", "token_url", "client_id", "client_secret", "client_secret_file", "scope",
 	    "max_requests_per_second", "max_requests_per_day", NULL};
@@ -282,4 +282,3 @@ void read_connections(struct reader *r, struct node map)
 	read_logs(r, doc_get(map, "campaign_logs"));
 	read_pseudonyms(r, doc_get(map, "pseudonyms"));
 }
-

@@ -71,8 +71,9 @@ static bool count_argument(struct node argument, const struct convert_context *c
 	(void)context;
 	if (text && text_to_int(text, 1, FIRST_MAX, &to->count))
 		return true;
-	problem(p, doc_place(argument), "the conversion %s needs a number of characters, like "
-					"{%s: 10}",
+	problem(p, doc_place(argument),
+		"the conversion %s needs a number of characters, like "
+		"{%s: 10}",
 		to->is->name, to->is->name);
 	return false;
 }
@@ -90,9 +91,8 @@ static bool prefix_argument(struct node argument, const struct convert_context *
 		to->text = text;
 		return true;
 	}
-	problem(p, doc_place(argument),
-		"the prefix of %s is a country code like {%s: \"+49\"}", to->is->name,
-		to->is->name);
+	problem(p, doc_place(argument), "the prefix of %s is a country code like {%s: \"+49\"}",
+		to->is->name, to->is->name);
 	return false;
 }
 
@@ -389,8 +389,8 @@ static const struct conversion_kind *find(const char *name, struct node at, stru
 		if (!strcmp(kinds[i].name, name))
 			return &kinds[i];
 		suggest_from(&like, kinds[i].name);
-		snprintf(known + strlen(known), sizeof known - strlen(known), "%s%s",
-			 i ? ", " : "", kinds[i].name);
+		snprintf(known + strlen(known), sizeof known - strlen(known), "%s%s", i ? ", " : "",
+			 kinds[i].name);
 	}
 	problem(p, doc_place(at), "unknown conversion \"%s\"%s; known are: %s", name,
 		suggest_text(&like, meant, sizeof meant), known);
@@ -398,8 +398,8 @@ static const struct conversion_kind *find(const char *name, struct node at, stru
 }
 
 /* "trim" or {first: 10}. */
-static bool compile_step(struct node node, struct convert_context *context,
-			 struct conversion *step, struct problems *p)
+static bool compile_step(struct node node, struct convert_context *context, struct conversion *step,
+			 struct problems *p)
 {
 	bool map = doc_kind(node) == DOC_MAP && doc_count(node) == 1;
 	const char *name = map ? doc_text(doc_key(node, 0)) : doc_text(node);
@@ -444,8 +444,8 @@ bool conversions_compile(struct node node, const struct convert_context *context
 	out->steps = xcalloc(n, sizeof *out->steps);
 	for (size_t i = 0; i < n; i++)
 		/* What follows a step that is wrong cannot be judged. */
-		if (!compile_step(list ? doc_item(node, i) : node, &now,
-				  &out->steps[out->count++], p))
+		if (!compile_step(list ? doc_item(node, i) : node, &now, &out->steps[out->count++],
+				  p))
 			now.in = NOTHING;
 	out->out = now.in;
 	if (p->count == before)

@@ -17,8 +17,8 @@ struct conversion;
 
 /* What a conversion may need besides its argument. */
 struct convert_context {
-	enum kind in;		   /* what the source gives */
-	bool wall_clock;	   /* a time of the source is a clock on some wall, without a zone */
+	enum kind in;	 /* what the source gives */
+	bool wall_clock; /* a time of the source is a clock on some wall, without a zone */
 	const char *pseudonym_key; /* of hash; NULL: there is none */
 };
 

@@ -26,9 +26,9 @@ enum comparison {
 	CONTAINS,
 	COMPARISONS
 };
-static const char *const comparisons[] = {"is",	      "is_not",	     "in",	 "not_in",
-					  "exists",   "before",	     "after",	 "at_least",
-					  "at_most",  "starts_with", "contains", NULL};
+static const char *const comparisons[] = {"is",	     "is_not",	    "in",	"not_in",
+					  "exists",  "before",	    "after",	"at_least",
+					  "at_most", "starts_with", "contains", NULL};
 
 struct filter {
 	enum operation operation;
@@ -150,7 +150,8 @@ static const char *unfit(enum comparison c, const struct source *s, enum kind ki
 	case EXISTS:
 		return NULL;
 	default:
-		return several ? "single values; ask a multi-select choice with \"contains\"" : NULL;
+		return several ? "single values; ask a multi-select choice with \"contains\""
+			       : NULL;
 	}
 }
 
@@ -192,7 +193,7 @@ static void read_test(struct builder *b, struct filter *f, struct node map)
 	const char *known[COMPARISONS + 4];
 	struct problems *p = b->problems;
 	struct node found = {0};
-	size_t given = 0, n = 0;
+	size_t given = 0, n = 0, before = p->count;
 
 	for (size_t i = 0; keys[i]; i++)
 		known[n++] = keys[i];
@@ -207,11 +208,12 @@ static void read_test(struct builder *b, struct filter *f, struct node map)
 	}
 	known[n] = NULL;
 	doc_only(map, p, "a comparison", known);
+	bool misspelt = p->count > before;
 	const char *name = doc_required(map, "column", "a comparison", p);
 	f->source.label = doc_choice(map, "picklist", 0, picklist, p);
 	f->source.name = doc_choice(map, "lookup", 0, lookup, p);
 	f->source.separator = ",";
-	if (given != 1)
+	if (given > 1 || (!given && !misspelt))
 		problem(p, doc_place(map),
 			"a comparison has a column and exactly one of is, is_not, in, not_in, "
 			"exists, before, after, at_least, at_most, starts_with, contains");

@@ -57,8 +57,8 @@ static bool fit_long(const struct attribute *a, struct scalar *s, struct misfit 
 {
 	struct scalar out = {.kind = NUMBER, .number = s->number};
 
-	if (s->kind != NUMBER && (s->kind != TEXT || !text_to_int(s->text, INT64_MIN, INT64_MAX,
-								  &out.number)))
+	if (s->kind != NUMBER &&
+	    (s->kind != TEXT || !text_to_int(s->text, INT64_MIN, INT64_MAX, &out.number)))
 		return misfit(why, "not-a-number", "is no whole number");
 	if (!in_range(a->kind, out.number))
 		return misfit(why, "out-of-range", "is out of the range of the attribute");
@@ -72,8 +72,8 @@ static bool fit_double(struct scalar *s, struct misfit *why)
 
 	if (s->kind == NUMBER)
 		out.real = (double)s->number;
-	else if (s->kind != REAL && ((s->kind != DECIMAL && s->kind != TEXT) ||
-				     !text_to_double(s->text, &out.real)))
+	else if (s->kind != REAL &&
+		 ((s->kind != DECIMAL && s->kind != TEXT) || !text_to_double(s->text, &out.real)))
 		return misfit(why, "not-a-number", "is no number");
 	if (!isfinite(out.real))
 		return misfit(why, "not-a-number", "is no number");
@@ -156,7 +156,7 @@ bool fits_kind(const struct attribute *a, enum kind k, const char **hint)
 		*hint = "\"values\", like {1: true, 0: false}";
 		return k == FLAG;
 	case ATTRIBUTE_LONG:
-		*hint = k == TEXT ? "\"convert: [number, round]\""
+		*hint = k == TEXT		    ? "\"convert: [number, round]\""
 			: k == DECIMAL || k == REAL ? "\"convert: round\""
 						    : NULL;
 		return k == NUMBER;

@@ -81,8 +81,8 @@ static void read_tuning(struct reader *r, struct node map, struct flow *f)
 	f->commit_interval_ms = doc_duration(map, "commit_interval", 100, 1, 10000, r->p);
 	f->batch_size = doc_int(map, "batch_size", 100, 1, 1000, r->p);
 	f->max_in_flight = doc_int(map, "max_in_flight", events ? 4 : 32, 1, 1000, r->p);
-	f->request_timeout_ms = doc_duration(map, "request_timeout", events ? 120000 : 30000, 1000,
-					     240000, r->p);
+	f->request_timeout_ms =
+	    doc_duration(map, "request_timeout", events ? 120000 : 30000, 1000, 240000, r->p);
 }
 
 /* How load-campaign finds a record, and how long one waits for its parent. */

@@ -113,8 +113,8 @@ struct flow {
 	size_t deactivate_count;
 	struct node filter;	  /* filter.h reads it */
 	bool filtered_out_delete; /* filtered_out: delete (else keep) */
-	bool consent_both;	  /* consent: dynamics-to-campaign: flags are written as false, too */
-	bool v8;		  /* connections.campaign.dialect */
+	bool consent_both; /* consent: dynamics-to-campaign: flags are written as false, too */
+	bool v8;	   /* connections.campaign.dialect */
 	const char *pseudonym_key;
 
 	/* email-events */

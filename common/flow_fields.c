@@ -61,7 +61,8 @@ static void read_columns(struct reader *r, struct node list, const char *key,
 	}
 }
 
-static void read_source(struct reader *r, struct node map, struct field_config *f)
+/* misspelt: a key was not known already, probably this one. */
+static void read_source(struct reader *r, struct node map, struct field_config *f, bool misspelt)
 {
 	static const char *const keys[] = {"from", "concat", "any", "constant"};
 	size_t given = 0;
@@ -71,6 +72,8 @@ static void read_source(struct reader *r, struct node map, struct field_config *
 			given++;
 			f->source = (enum field_source)i;
 		}
+	if (!given && misspelt)
+		return;
 	if (given != 1) {
 		problem(r->p, f->at,
 			"a field has exactly one of \"from\" (a column), \"concat\", \"any\" "
@@ -81,9 +84,9 @@ static void read_source(struct reader *r, struct node map, struct field_config *
 	if (f->source == SOURCE_CONCAT || f->source == SOURCE_ANY) {
 		read_columns(r, node, keys[f->source], f);
 	} else if (f->source == SOURCE_CONSTANT) {
-		static const char *const unused[] = {"separator", "picklist",  "lookup",  "convert",
-						     "values",	  "otherwise", "default", "when_null",
-						     "too_long",  "required",  NULL};
+		static const char *const unused[] = {
+		    "separator", "picklist",  "lookup",	  "convert",  "values", "otherwise",
+		    "default",	 "when_null", "too_long", "required", NULL};
 		f->constant = doc_required(map, "constant", "a field", r->p);
 		for (size_t i = 0; unused[i]; i++)
 			if (doc_there(doc_get(map, unused[i])))
@@ -105,8 +108,9 @@ static void read_nothing(struct reader *r, struct node map, struct field_config 
 	f->has_otherwise = doc_there(otherwise);
 	f->otherwise = doc_is_null(otherwise) ? NULL : doc_string(map, "otherwise", NULL, r->p);
 	if (f->has_otherwise && !f->value_count)
-		problem(r->p, doc_place(otherwise), "\"otherwise\" is for what \"values\" does not "
-						    "name; there is no \"values\"");
+		problem(r->p, doc_place(otherwise),
+			"\"otherwise\" is for what \"values\" does not "
+			"name; there is no \"values\"");
 	f->fallback = doc_string(map, "default", NULL, r->p);
 	f->when_null = (enum when_null)doc_choice(
 	    map, "when_null", f->fallback ? NULL_DEFAULT : NULL_CLEAR, when, r->p);
@@ -124,9 +128,9 @@ static void read_nothing(struct reader *r, struct node map, struct field_config 
 void read_field(struct reader *r, struct node map, struct field_config *f)
 {
 	static const char *const keys[] = {
-	    "from",	"concat",    "any",	 "constant", "to",	"separator", "picklist", "lookup",
-	    "convert",	"values",    "otherwise", "default", "when_null", "on",	     "too_long", "required",
-	    NULL};
+	    "from",	 "concat", "any",      "constant", "to",	"separator",
+	    "picklist",	 "lookup", "convert",  "values",   "otherwise", "default",
+	    "when_null", "on",	   "too_long", "required", NULL};
 	static const char *const picklist[] = {"value", "label", NULL};
 	static const char *const lookup[] = {"id", "name", NULL};
 	static const char *const on[] = {"change", "create", NULL};
@@ -139,9 +143,11 @@ void read_field(struct reader *r, struct node map, struct field_config *f)
 		problem(r->p, f->at, "a field is a mapping like {from: firstname, to: firstName}");
 		return;
 	}
+	size_t before = r->p->count;
 	doc_only(map, r->p, "a field", keys);
+	bool misspelt = r->p->count > before;
 	f->to = doc_required(map, "to", "a field", r->p);
-	read_source(r, map, f);
+	read_source(r, map, f, misspelt);
 	f->separator = doc_string(map, "separator", NULL, r->p);
 	f->picklist_label = doc_choice(map, "picklist", 0, picklist, r->p);
 	f->lookup_name = doc_choice(map, "lookup", 0, lookup, r->p);
@@ -157,7 +163,7 @@ void read_field(struct reader *r, struct node map, struct field_config *f)
  * so a child never waits.  key and pkey: into the link itself, which Campaign looks up. */
 void read_link(struct reader *r, struct node map, struct field_config *f)
 {
-	static const char *const keys[] = {"from", "to",	 "mode", "column",
+	static const char *const keys[] = {"from", "to",       "mode", "column",
 					   "link", "required", NULL};
 	static const char *const modes[] = {"join", "key", "pkey", NULL};
 
@@ -181,8 +187,9 @@ void read_link(struct reader *r, struct node map, struct field_config *f)
 		     : doc_required(map, "link", "a link with mode: key or pkey", r->p);
 	struct node other = doc_get(map, join ? "link" : "column");
 	if (doc_there(other))
-		problem(r->p, doc_place(other),
-			join ? "\"link\" is for the modes key and pkey; mode: join names a \"column\""
-			     : "\"column\" is for mode: join; key and pkey name a \"link\"");
+		problem(
+		    r->p, doc_place(other),
+		    join ? "\"link\" is for the modes key and pkey; mode: join names a \"column\""
+			 : "\"column\" is for mode: join; key and pkey name a \"link\"");
 	f->required = doc_flag(map, "required", false, r->p);
 }

@@ -32,9 +32,8 @@ static void field_schema(struct buffer *row, const struct field *f, size_t prefi
 
 static void row_doc(const struct mapping *m, struct buffer *row)
 {
-	static const char *const keys[] = {"table",	   "key",	 "filter",
-					   "filtered_out", "deletes",	 "deactivate",
-					   "consent",	   NULL};
+	static const char *const keys[] = {"table",   "key",	    "filter",  "filtered_out",
+					   "deletes", "deactivate", "consent", NULL};
 	struct buffer doc = BUFFER(256 * 1024);
 
 	for (size_t i = 0; keys[i]; i++) {
@@ -123,7 +122,8 @@ static void compile_deactivate(struct mapping *m, struct problems *p)
 		if (!a)
 			continue;
 		if (!v->to)
-			problem(p, v->at, "\"deactivate\" sets a value; null would clear %s", v->from);
+			problem(p, v->at, "\"deactivate\" sets a value; null would clear %s",
+				v->from);
 		else
 			m->deactivate[i].value =
 			    target_constant(m, a, v->to, "the value", v->at, p);

@@ -52,8 +52,8 @@ bool field_compile(struct mapping *m, const struct field_config *config, struct 
 void field_clear(struct field *f);
 
 /* The attribute that can be written, or NULL after a problem. */
-const struct attribute *target_attribute(const struct mapping *m, const char *path,
-					 struct place at, struct problems *p);
+const struct attribute *target_attribute(const struct mapping *m, const char *path, struct place at,
+					 struct problems *p);
 /* A text of the configuration as the attribute takes it; NOTHING after a problem. what: "the
  * default". */
 struct scalar target_constant(const struct mapping *m, const struct attribute *a, const char *text,

@@ -18,18 +18,26 @@ void field_clear(struct field *f)
 
 /* ---- the target ------------------------------------------------------------------------------- */
 
-const struct attribute *target_attribute(const struct mapping *m, const char *path,
-					 struct place at, struct problems *p)
+const struct attribute *target_attribute(const struct mapping *m, const char *path, struct place at,
+					 struct problems *p)
 {
 	const struct resource *r = m->resource;
 	const struct attribute *a = resource_attribute(r, path);
 	struct suggestion like = {.word = path};
-	const char *dot = strchr(path, '.');
+	const char *dot = strchr(path, '.'), *part = NULL;
+	size_t len = strlen(path);
 	char meant[100];
 
-	for (size_t i = 0; !a && i < r->attribute_count; i++)
-		suggest_from(&like, r->attributes[i].path);
-	if (!a)
+	for (size_t i = 0; !a && i < r->attribute_count; i++) {
+		const char *other = r->attributes[i].path;
+		suggest_from(&like, other);
+		if (!part && !strncmp(other, path, len) && other[len] == '.')
+			part = other;
+	}
+	if (part)
+		problem(p, at, "%s has parts, and each is an attribute of its own, like %s", path,
+			part);
+	else if (!a)
 		problem(p, at, "resource %s has no attribute %s%s", r->name, path,
 			suggest_text(&like, meant, sizeof meant));
 	else if (a->read_only)
@@ -128,9 +136,33 @@ static void check_sides(const struct field_config *c, struct field *f, struct pr
 	if (c->separator && c->source != SOURCE_CONCAT && !several)
 		problem(p, field_place(c, "separator"),
 			"\"separator\" is for \"concat\" and for multi-select choices");
-	if (c->link && f->sources[0].column->type != COLUMN_LOOKUP)
+}
+
+/* A parent must be loaded by some flow, or the link leads nowhere; and it must be the parent that
+ * the lookup names. */
+static void check_parent(const struct field_config *c, const struct column *lookup,
+			 struct problems *p)
+{
+	bool found = !lookup->target_count;
+
+	if (lookup->type != COLUMN_LOOKUP) {
 		problem(p, field_place(c, "from"), "a link is made of a lookup, and %s is %s",
-			c->from[0], column_type_name(f->sources[0].column->type));
+			lookup->name, column_type_name(lookup->type));
+		return;
+	}
+	if (!*c->link)
+		return; /* said already */
+	if (!c->link_table) {
+		problem(p, field_place(c, "to"), "the link leads to %s, which no flow loads",
+			c->link);
+		return;
+	}
+	for (size_t i = 0; i < lookup->target_count && !found; i++)
+		found = !strcmp(lookup->targets[i].table, c->link_table);
+	if (!found)
+		problem(p, field_place(c, "to"),
+			"%s is loaded from the table %s, and %s never names a row of it", c->link,
+			c->link_table, lookup->name);
 }
 
 static enum kind source_gives(const struct field_config *c, const struct field *f)
@@ -190,9 +222,9 @@ static void compile_values(const struct mapping *m, struct field *f, struct prob
 		if (!v->to)
 			continue;
 		/* An item of a multi-select is joined first. */
-		f->values[i] = multi ? (struct scalar){.kind = TEXT, .text = v->to}
-				     : target_constant(m, f->mapped.attribute, v->to, "the value",
-						       v->at, p);
+		f->values[i] =
+		    multi ? (struct scalar){.kind = TEXT, .text = v->to}
+			  : target_constant(m, f->mapped.attribute, v->to, "the value", v->at, p);
 	}
 	if (c->otherwise)
 		f->otherwise = multi ? (struct scalar){.kind = TEXT, .text = c->otherwise}
@@ -214,7 +246,7 @@ static void check_kinds(const struct field *f, enum kind in, struct problems *p)
 	enum kind out = is_multi(f) ? TEXT : f->convert.count ? f->convert.out : in;
 	const char *hint;
 
-	if (c->value_count || fits_kind(a, out, &hint))
+	if (c->link || c->value_count || fits_kind(a, out, &hint))
 		return;
 	problem(p, field_place(c, "to"), "%s is %s%s and %s is %s: this does not convert%s%s",
 		c->from_count == 1 ? c->from[0] : "what comes of the columns", kind_name(out),
@@ -232,10 +264,11 @@ static void check_policies(const struct mapping *m, const struct field *f, struc
 			"\"too_long\" is for texts whose length is known, %s is %s", c->to,
 			attribute_type_name(a->type));
 	if (f->consent && doc_there(doc_get(c->node, "when_null")) && c->when_null == NULL_CLEAR)
-		problem(p, field_place(c, "when_null"),
-			"%s is a consent flag: null leaves it alone; clearing it would re-subscribe "
-			"people who opted out in Campaign",
-			c->to);
+		problem(
+		    p, field_place(c, "when_null"),
+		    "%s is a consent flag: null leaves it alone; clearing it would re-subscribe "
+		    "people who opted out in Campaign",
+		    c->to);
 	if (m->flow->v8 && strchr(c->to, '.') && !c->create_only)
 		problem(p, field_place(c, "to"),
 			"Campaign v8 does not update %s (it answers 500): add \"on: create\", or "
@@ -255,8 +288,12 @@ bool field_compile(struct mapping *m, const struct field_config *c, struct field
 		return false; /* said already */
 	for (size_t i = 0; i < m->field_count; i++)
 		if (!strcmp(m->fields[i].to, c->to))
-			problem(p, to, "%s is written twice, here and in line %d", c->to,
-				m->fields[i].mapped.config->at.line);
+			problem(p, to, "%s is written twice, here and in line %d%s%s", c->to,
+				m->fields[i].mapped.config->at.line,
+				strcmp(m->fields[i].mapped.config->at.file, to.file) ? " of " : "",
+				strcmp(m->fields[i].mapped.config->at.file, to.file)
+				    ? m->fields[i].mapped.config->at.file
+				    : "");
 	bool there = find_columns(m, c, f, p);
 	f->mapped.attribute = target_attribute(m, c->to, to, p);
 	if (!there || !f->mapped.attribute)
@@ -267,6 +304,8 @@ bool field_compile(struct mapping *m, const struct field_config *c, struct field
 	check_link(c, f->mapped.attribute, p);
 	if (f->source_count)
 		check_sides(c, f, p);
+	if (c->link)
+		check_parent(c, f->sources[0].column, p);
 	struct convert_context context = {
 	    .in = source_gives(c, f),
 	    .wall_clock = f->source_count == 1 &&

@@ -10,9 +10,9 @@
 
 const char *kind_name(enum kind k)
 {
-	static const char *const names[] = {
-	    "nothing", "a text",	 "a whole number", "an exact number",
-	    "a number", "true or false", "a date",	   "a date and time"};
+	static const char *const names[] = {"nothing",		"a text",	  "a whole number",
+					    "a decimal number", "a number",	  "true or false",
+					    "a date",		"a date and time"};
 	return names[k];
 }
 
@@ -97,8 +97,9 @@ int decimal_compare(const char *a, const char *b)
 
 static double as_real(const struct scalar *s)
 {
-	return s->kind == REAL ? s->real : s->kind == DECIMAL ? strtod(s->text, NULL)
-							      : (double)s->number;
+	return s->kind == REAL	    ? s->real
+	       : s->kind == DECIMAL ? strtod(s->text, NULL)
+				    : (double)s->number;
 }
 
 int scalar_compare_numbers(const struct scalar *a, const struct scalar *b)
@@ -160,10 +161,10 @@ void sources_add(struct sources *all, struct source *s)
 enum kind source_kind(const struct source *s)
 {
 	static const enum kind kinds[] = {
-	    [COLUMN_STRING] = TEXT, [COLUMN_GUID] = TEXT,     [COLUMN_BOOLEAN] = FLAG,
-	    [COLUMN_INT] = NUMBER,  [COLUMN_LONG] = NUMBER,   [COLUMN_DOUBLE] = REAL,
-	    [COLUMN_DECIMAL] = DECIMAL, [COLUMN_DATE] = DAY,  [COLUMN_DATETIME] = TIME,
-	    [COLUMN_CHOICE] = NUMBER, [COLUMN_CHOICES] = TEXT, [COLUMN_LOOKUP] = TEXT,
+	    [COLUMN_STRING] = TEXT,	[COLUMN_GUID] = TEXT,	 [COLUMN_BOOLEAN] = FLAG,
+	    [COLUMN_INT] = NUMBER,	[COLUMN_LONG] = NUMBER,	 [COLUMN_DOUBLE] = REAL,
+	    [COLUMN_DECIMAL] = DECIMAL, [COLUMN_DATE] = DAY,	 [COLUMN_DATETIME] = TIME,
+	    [COLUMN_CHOICE] = NUMBER,	[COLUMN_CHOICES] = TEXT, [COLUMN_LOOKUP] = TEXT,
 	    [COLUMN_OTHER] = NOTHING};
 	return s->column->type == COLUMN_CHOICE && s->label ? TEXT : kinds[s->column->type];
 }

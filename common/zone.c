@@ -31,8 +31,7 @@ static bool exists(const char *name)
 	/* A name is a path below the database; it must not lead out of it. */
 	if (!*name || *name == '/' || strstr(name, "..") || strlen(name) > 64)
 		return false;
-	_cleanup_(freep) char *path =
-	    xasprintf("%s/%s", dir ? dir : "/usr/share/zoneinfo", name);
+	_cleanup_(freep) char *path = xasprintf("%s/%s", dir ? dir : "/usr/share/zoneinfo", name);
 	return !stat(path, &st) && S_ISREG(st.st_mode);
 }
 
