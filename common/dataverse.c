@@ -13,7 +13,8 @@
 #define API "/api/data/v9.2/"
 #define ANNOTATIONS                                                                                \
 	"odata.include-annotations=\"OData.Community.Display.V1.FormattedValue,"                   \
-	"Microsoft.Dynamics.CRM.lookuplogicalname\""
+	"Microsoft.Dynamics.CRM.lookuplogicalname,"                                                \
+	"Microsoft.Dynamics.CRM.globalmetadataversion\""
 
 void dataverse_init(struct dataverse *d, struct http *h, const char *url, const char *token_url,
 		    const char *client_id, const char *client_secret, const char *scope)
@@ -195,21 +196,22 @@ static bool is_ours(const struct dataverse *d, const char *link)
 	return !strncasecmp(link, d->url, n) && link[n] == '/';
 }
 
-enum result dataverse_page(struct dataverse *d, const char *url, int64_t page_size, mono_time now,
-			   struct dataverse_page *page, struct error *err)
+enum result dataverse_page(struct dataverse *d, const char *url, bool track, int64_t page_size,
+			   mono_time now, struct dataverse_page *page, struct error *err)
 {
-	char prefer[256];
+	char prefer[300];
 
 	*page = (struct dataverse_page){0};
-	snprintf(prefer, sizeof prefer,
-		 "Prefer: odata.track-changes,odata.maxpagesize=%lld," ANNOTATIONS,
-		 (long long)page_size);
+	snprintf(prefer, sizeof prefer, "Prefer: %sodata.maxpagesize=%lld," ANNOTATIONS,
+		 track ? "odata.track-changes," : "", (long long)page_size);
 	enum result r = dataverse_get(d, url, prefer, true, now, &page->json, err);
 	if (r != OK)
 		return r;
 	page->rows = cJSON_GetObjectItemCaseSensitive(page->json, "value");
 	page->next = json_string(page->json, "@odata.nextLink");
 	page->delta = json_string(page->json, "@odata.deltaLink");
+	page->metadata_version =
+	    json_string(page->json, "@Microsoft.Dynamics.CRM.globalmetadataversion");
 	if (!cJSON_IsArray(page->rows))
 		r = error_retry(err, "not-json", "dataverse answers 200 without \"value\"");
 	else if ((page->next && !is_ours(d, page->next)) ||
@@ -269,6 +271,55 @@ enum result dataverse_whoami(struct dataverse *d, mono_time now, char organizati
 		r = error_retry(err, "not-json", "dataverse: WhoAmI has no OrganizationId");
 	cJSON_Delete(json);
 	return r;
+}
+
+enum result dataverse_exists(struct dataverse *d, const struct table *t, const char *id,
+			     mono_time now, bool *there, struct error *err)
+{
+	_cleanup_(freep) char *url =
+	    xasprintf("%s" API "%s(%s)?$select=%s", d->url, t->entity_set, id, t->primary_id);
+	cJSON *json;
+	enum result r = dataverse_get(d, url, NULL, false, now, &json, err);
+
+	*there = r == OK;
+	cJSON_Delete(json);
+	return r == REJECT && !strcmp(err->reason, "not-found") ? OK : r;
+}
+
+enum result dataverse_count(struct dataverse *d, const char *table, mono_time now, int64_t *count,
+			    struct error *err)
+{
+	_cleanup_(freep) char *url = xasprintf(
+	    "%s" API "RetrieveTotalRecordCount(EntityNames=@p1)?@p1=[%%22%s%%22]", d->url, table);
+	cJSON *json;
+	enum result r = dataverse_get(d, url, NULL, false, now, &json, err);
+
+	if (r != OK)
+		return r;
+	const cJSON *list = cJSON_GetObjectItemCaseSensitive(
+	    cJSON_GetObjectItemCaseSensitive(json, "EntityRecordCountCollection"), "Values");
+	const cJSON *value = cJSON_GetArrayItem(list, 0);
+	*count = cJSON_IsNumber(value) ? (int64_t)value->valuedouble : -1;
+	cJSON_Delete(json);
+	return OK;
+}
+
+enum result dataverse_max_version(struct dataverse *d, const struct table *t, mono_time now,
+				  int64_t *version, struct error *err)
+{
+	_cleanup_(freep) char *url =
+	    xasprintf("%s" API "%s?$select=versionnumber&$orderby=versionnumber%%20desc&$top=1",
+		      d->url, t->entity_set);
+	cJSON *json;
+	enum result r = dataverse_get(d, url, NULL, true, now, &json, err);
+
+	if (r != OK)
+		return r;
+	*version = 0;
+	json_int(cJSON_GetArrayItem(cJSON_GetObjectItemCaseSensitive(json, "value"), 0),
+		 "versionnumber", version);
+	cJSON_Delete(json);
+	return OK;
 }
 
 /* ---- metadata --------------------------------------------------------------------------------- */

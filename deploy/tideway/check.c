@@ -26,6 +26,21 @@ static void check_links(const struct config *c, const struct flow *f, struct pro
 	}
 }
 
+/* The columns that a way to find changes needs. */
+static void check_changes(const struct flow *f, const struct table *t, struct problems *p)
+{
+	if (f->changes == CHANGES_TRACKING && !t->change_tracking)
+		problem(p, f->at,
+			"table %s has no change tracking: enable it in Dynamics and run `tideway "
+			"metadata pull`, or set \"changes\" to modifiedon, versionnumber or full",
+			f->table);
+	if (f->changes == CHANGES_MODIFIEDON && !table_column(t, "modifiedon"))
+		problem(p, f->at,
+			"table %s has no column modifiedon: set \"changes\" to "
+			"versionnumber or full",
+			f->table);
+}
+
 static void check_table_flow(const struct config *c, const struct flow *f, struct problems *p)
 {
 	struct table *table = NULL;
@@ -36,6 +51,8 @@ static void check_table_flow(const struct config *c, const struct flow *f, struc
 		metadata_problem(p, f, &err);
 	if (resource_load(c->metadata_dir, f->resource, &resource, &err) != OK)
 		metadata_problem(p, f, &err);
+	if (table)
+		check_changes(f, table, p);
 	if (table && resource)
 		mapping_free(mapping_compile(f, table, resource, p));
 	check_links(c, f, p);
@@ -66,6 +83,29 @@ static void check_activity(const struct config *c, const struct activity_config 
 				column_type_name(col->type));
 	}
 	table_free(table);
+}
+
+/* Reads count, too.  Microsoft, "requests limits and allocations": the base of a tenant. */
+enum { REQUESTS_A_DAY = 500000 };
+
+static void print_requests(const struct config *c)
+{
+	int64_t quiet = 0, busy = 0;
+
+	for (size_t i = 0; i < c->flow_count; i++) {
+		const struct flow *f = &c->flows[i];
+		if (f->kind == FLOW_EMAIL_EVENTS)
+			continue;
+		quiet += 86400000 / f->poll_ms;
+		busy += 86400000 / f->poll_min_ms;
+	}
+	if (busy)
+		printf(
+		    "asking Dynamics for changes takes %lld requests a day when all is quiet, %lld "
+		    "when something always changes: %.1f and %.1f %% of the %d that a tenant has "
+		    "at least\n",
+		    (long long)quiet, (long long)busy, 100.0 * (double)quiet / REQUESTS_A_DAY,
+		    100.0 * (double)busy / REQUESTS_A_DAY, REQUESTS_A_DAY);
 }
 
 int command_check(int argc, char **argv)
@@ -103,6 +143,7 @@ int command_check(int argc, char **argv)
 	} else {
 		printf("%s: %zu flow%s, no mistakes\n", c->path, c->flow_count,
 		       c->flow_count == 1 ? "" : "s");
+		print_requests(c);
 	}
 	problems_free(&problems);
 	config_free(c);
