@@ -38,16 +38,34 @@ void dataverse_free(struct dataverse *d)
 
 struct code {
 	const char *hex;
-	enum result result;
+	enum result result; /* OK: by the status */
 	const char *reason;
 };
 
-/* Codes whose meaning does not follow from the HTTP status. */
+/* Codes whose meaning does not follow from the HTTP status, and those whose text is known: what it
+ * quotes is taken out, and the rest may be shown.  Any other text (a plug-in's: 0x80040265) may hold
+ * the values of a record. */
 static const struct code codes[] = {
-    {"0x80044352", RETRY, "expired-delta-token"}, {"0x80072322", RETRY, "limit-requests"},
-    {"0x80072321", RETRY, "limit-time"},	  {"0x80072326", RETRY, "limit-concurrency"},
-    {"0x80044151", RETRY, "sql-timeout"},	  {"0x80044150", RETRY, "sql-deadlock"},
-    {"0x80040217", REJECT, "not-found"},	  {"0x80060891", REJECT, "not-found"},
+    {"0x80044352", RETRY, "expired-delta-token"},
+    {"0x80072322", RETRY, "limit-requests"},
+    {"0x80072321", RETRY, "limit-time"},
+    {"0x80072326", RETRY, "limit-concurrency"},
+    {"0x80044151", RETRY, "sql-timeout"},
+    {"0x80044150", RETRY, "sql-deadlock"},
+    {"0x80040217", REJECT, "not-found"},
+    {"0x80060891", REJECT, "not-found"},
+    {"0x80060890", OK, NULL},
+    {"0x80060892", OK, NULL},
+    {"0x80040237", OK, NULL},
+    {"0x80040333", OK, NULL},
+    {"0x80060882", OK, NULL},
+    {"0x80044331", OK, NULL},
+    {"0x80060888", OK, NULL},
+    {"0x80048d19", OK, NULL},
+    {"0x80040800", OK, NULL},
+    {"0x8004830f", OK, NULL},
+    {"0x80048d0b", OK, NULL},
+    {"0x80040220", OK, NULL},
 };
 
 static const struct code *find_code(const char *hex)
@@ -68,6 +86,7 @@ static enum result wait_for(const struct http_response *res, mono_time now, stru
 enum result dataverse_answer(const struct http_response *res, mono_time now, struct error *err)
 {
 	char message[300] = "", code[24] = "", reason[48];
+	bool no_resource = false;
 
 	if (res->status >= 200 && res->status < 300)
 		return OK;
@@ -76,19 +95,21 @@ enum result dataverse_answer(const struct http_response *res, mono_time now, str
 	cJSON *json = json_parse(res->body.data ? res->body.data : "", res->body.len);
 	const cJSON *error = cJSON_GetObjectItemCaseSensitive(json, "error");
 	const char *text = json_string(error, "message"), *hex = json_string(error, "code");
+	const struct code *known = find_code(hex);
 	if (text)
+		no_resource = strstr(text, "Resource not found for the segment") != NULL;
+	if (text && (known || no_resource))
 		redact(message, sizeof message, text, strlen(text));
-	if (hex)
-		snprintf(code, sizeof code, "%.20s", hex);
+	if (hex && strlen(hex) < 12 && !hex[strspn(hex, "0123456789abcdefABCDEFx")])
+		snprintf(code, sizeof code, "%s", hex);
 	cJSON_Delete(json);
 	snprintf(reason, sizeof reason, "http-%d", res->status);
-	const struct code *known = find_code(code);
 	if (known && known->result == RETRY) {
 		error_retry(err, known->reason, "dataverse answers %d %s: %s", res->status, code,
 			    message);
 		return wait_for(res, now, err);
 	}
-	if (known)
+	if (known && known->result == REJECT)
 		return error_reject(err, known->reason, "dataverse answers %d %s: %s", res->status,
 				    code, message);
 	switch (res->status) {
@@ -104,7 +125,7 @@ enum result dataverse_answer(const struct http_response *res, mono_time now, str
 		error_retry(err, reason, "dataverse answers %d %s: %s", res->status, code, message);
 		return wait_for(res, now, err);
 	case 404:
-		if (strstr(message, "Resource not found for the segment"))
+		if (no_resource)
 			return error_config(err, reason, "dataverse answers 404: %s", message);
 		return error_reject(err, reason, "dataverse answers 404 %s: %s", code, message);
 	default:
@@ -159,7 +180,7 @@ enum result dataverse_get(struct dataverse *d, const char *url, const char *pref
 	dataverse_headers(d, prefer, req.headers);
 	r = http_call(d->http, &req, &res, err);
 	if (r == OK && res.status == 401) { /* one new token, once */
-		oauth_forget(&d->oauth);
+		oauth_forget(&d->oauth, d->oauth.serial);
 		r = oauth_ensure(&d->oauth, d->http, now, err);
 		if (r == OK) {
 			http_response_free(&res);

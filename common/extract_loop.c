@@ -109,6 +109,10 @@ static enum result produce(struct extract_output *o, const char *topic, const ch
 			rd_kafka_headers_destroy(h);
 		if (!code)
 			break;
+		if (code == RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE)
+			return error_reject(err, "too-large",
+					    "a record of %zu bytes is more than a message may have",
+					    len);
 		if (code != RD_KAFKA_RESP_ERR__QUEUE_FULL)
 			return error_restart(err, "produce", "producing: %s",
 					     rd_kafka_err2str(code));
@@ -122,8 +126,13 @@ enum result extract_emit(struct extract_output *o, const char *key, const void *
 			 wall_time source, wall_time observed, struct error *err)
 {
 	rd_kafka_headers_t *times = kafka_times(source, observed);
-	enum result r = produce(o, o->stage->self->output, key, value, len, times, err);
+	struct error why;
+	enum result r = produce(o, o->stage->self->output, key, value, len, times, &why);
 	rd_kafka_headers_destroy(times);
+	if (r == REJECT)
+		return extract_reject(o, key, value, len, o->stage->self->output, 0, &why, err);
+	if (r != OK)
+		*err = why;
 	return r;
 }
 
@@ -147,7 +156,7 @@ enum result extract_checkpoint(struct extract_output *o, const char *key, avro_v
 	r = produce(o, o->stage->self->input, key, o->encoded.data, o->encoded.len, headers, err);
 	if (headers)
 		rd_kafka_headers_destroy(headers);
-	return r;
+	return r == REJECT ? FATAL : r; /* a checkpoint is never that large */
 }
 
 enum result extract_reject(struct extract_output *o, const char *key, const void *value, size_t len,

@@ -1,6 +1,8 @@
 /* kafka.c - see kafka.h. */
 #include "kafka.h"
 
+#include "pipeline.h"
+
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
@@ -33,6 +35,7 @@ static rd_kafka_conf_t *conf_new(const struct config *c, rd_kafka_type_t type, c
 			{"queued.max.messages.kbytes", "32768", true, false},
 			{"fetch.wait.max.ms", "100", true, false},
 			{"linger.ms", "5", false, true},
+			{"message.max.bytes", KAFKA_MESSAGE_MAX, false, true},
 			{"socket.keepalive.enable", "true", true, true},
 			{"reconnect.backoff.max.ms", "2000", true, true}};
 	rd_kafka_conf_t *conf = rd_kafka_conf_new();
@@ -133,6 +136,35 @@ rd_kafka_t *kafka_producer(const struct config *c, const char *client, const cha
 	return make(RD_KAFKA_PRODUCER,
 		    conf_new(c, RD_KAFKA_PRODUCER, client, (const char *const(*)[2])ours, cb, err),
 		    err);
+}
+
+void kafka_check(const struct config *c, struct problems *problems)
+{
+	size_t before = problems->count;
+	struct error err;
+	rd_kafka_t *rk;
+
+	for (size_t i = 0; i < c->kafka_count; i++) {
+		rd_kafka_conf_t *conf = rd_kafka_conf_new();
+		char why[256];
+		if (rd_kafka_conf_set(conf, c->kafka[i].name, c->kafka[i].value, why, sizeof why) !=
+		    RD_KAFKA_CONF_OK)
+			problem(problems, c->kafka[i].at, "connections.kafka: %s", why);
+		rd_kafka_conf_destroy(conf);
+	}
+	if (problems->count > before)
+		return;
+	/* Each is good; are they together, and beside those that are ours? */
+	rk = kafka_consumer(c, "check", NULL, NULL, &err);
+	if (rk)
+		rd_kafka_destroy(rk);
+	else
+		problem(problems, c->kafka[0].at, "%s", err.text);
+	rk = kafka_producer(c, "check", "check", NULL, &err);
+	if (rk)
+		rd_kafka_destroy(rk);
+	else
+		problem(problems, c->kafka[0].at, "%s", err.text);
 }
 
 enum result kafka_wait_ready(rd_kafka_t *rk, const struct config *c, int timeout_ms,

@@ -40,6 +40,9 @@ rd_kafka_t *kafka_reader(const struct config *c, const char *client, struct erro
 rd_kafka_t *kafka_producer(const struct config *c, const char *client, const char *transactional_id,
 			   const struct kafka_callbacks *cb, struct error *err);
 
+/* Finds settings that librdkafka does not know, or not with these values. */
+void kafka_check(const struct config *c, struct problems *problems);
+
 /* Waits until a broker answers. RETRY-free: FATAL 111 after timeout_ms. */
 enum result kafka_wait_ready(rd_kafka_t *rk, const struct config *c, int timeout_ms,
 			     struct error *err);

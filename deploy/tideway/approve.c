@@ -23,9 +23,10 @@ static int approve(const struct config *c, const struct flow *f, int64_t deletes
 	struct request q = {.kind = REQUEST_APPROVE, .deletes = deletes};
 	status = request_send(c, f, &q);
 	if (status == EXIT_OK)
-		printf("%s: %lld deletes are held back; all rows are read once more, and if at most "
-		       "%lld are gone then, they are deleted\n",
-		       f->name, (long long)held, (long long)deletes);
+		printf(
+		    "%s: %lld deletes are held back; all rows are read once more, and if at most "
+		    "%lld are gone then, they are deleted\n",
+		    f->name, (long long)held, (long long)deletes);
 	return status;
 }
 

@@ -125,6 +125,7 @@ int command_check(int argc, char **argv)
 	struct config *c = command_config(&line, &status);
 	if (!c)
 		return status;
+	kafka_check(c, &problems);
 	for (size_t i = 0; i < c->flow_count; i++) {
 		const struct flow *f = &c->flows[i];
 		if (f->kind != FLOW_EMAIL_EVENTS)

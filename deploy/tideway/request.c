@@ -132,10 +132,10 @@ static enum result produce(struct teller *t, const struct buffer *value)
 	if (!rk)
 		return FATAL;
 	t->held = 0;
-	rd_kafka_resp_err_t code = rd_kafka_producev(
-	    rk, RD_KAFKA_V_TOPIC(t->topic), RD_KAFKA_V_KEY(key, strlen(key)),
-	    RD_KAFKA_V_VALUE(value->data, value->len), RD_KAFKA_V_MSGFLAGS(RD_KAFKA_MSG_F_COPY),
-	    RD_KAFKA_V_END);
+	rd_kafka_resp_err_t code =
+	    rd_kafka_producev(rk, RD_KAFKA_V_TOPIC(t->topic), RD_KAFKA_V_KEY(key, strlen(key)),
+			      RD_KAFKA_V_VALUE(value->data, value->len),
+			      RD_KAFKA_V_MSGFLAGS(RD_KAFKA_MSG_F_COPY), RD_KAFKA_V_END);
 	if (!code)
 		code = rd_kafka_flush(rk, 15000);
 	rd_kafka_destroy(rk);

@@ -135,8 +135,7 @@ enum result delta_step(struct extraction *x, struct extract_output *o, struct po
 		       wall_time now, bool *more, int64_t *rows, struct error *err)
 {
 	struct dataverse_page page;
-	enum result r =
-	    extraction_page(x, p->delta_link, true, p->page_size, &page, err);
+	enum result r = extraction_page(x, p->delta_link, true, p->page_size, &page, err);
 
 	if (r == RETRY && !strcmp(err->reason, "expired-delta-token"))
 		return heal(x, p, now, "the delta token has expired", err->text);

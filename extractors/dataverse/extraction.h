@@ -56,17 +56,17 @@ struct extraction {
 	struct position at;
 	struct request request; /* not yet begun */
 	mono_time delta_due;
-	int64_t interval_ms; /* between polls, now */
-	unsigned trouble;    /* pages in a row that cannot be right: of changes, */
+	int64_t interval_ms;   /* between polls, now */
+	unsigned trouble;      /* pages in a row that cannot be right: of changes, */
 	unsigned scan_trouble; /* and of the full read */
-	unsigned heavy;	     /* pages in a row that took too long */
-	bool token_proved;   /* the delta link in use has answered once */
+	unsigned heavy;	       /* pages in a row that took too long */
+	bool token_proved;     /* the delta link in use has answered once */
 
 	/* Of the pass under way; lost with the process, and rebuilt where it matters. */
-	struct known *known;		/* rows of the topic; NULL: not loaded */
-	struct seen *links;		/* next links read: one that repeats would never end */
-	struct seen *page, *page_before; /* rows of two pages: a row may be in both */
-	struct seen *ids;		/* delta: rows of this pass, for its deletes */
+	struct known *known;		     /* rows of the topic; NULL: not loaded */
+	struct seen *links;		     /* next links read: one that repeats would never end */
+	struct seen *page, *page_before;     /* rows of two pages: a row may be in both */
+	struct seen *ids;		     /* delta: rows of this pass, for its deletes */
 	struct seen *recent, *recent_before; /* poll: versions of this pass and the last one */
 	bool recent_loaded;
 	wall_time pass_began; /* poll */

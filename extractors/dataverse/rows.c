@@ -148,8 +148,8 @@ static bool take_record(void *arg, const rd_kafka_message_t *m)
 			known_gone(g->x->known, id);
 		return !stage_stop;
 	}
-	g->result = wire_decode_as_written(g->x->stage->wire, m->payload, m->len, &change, &schema,
-					   g->err);
+	g->result =
+	    wire_decode_as_written(g->x->stage->wire, m->payload, m->len, &change, &schema, g->err);
 	if (g->result == REJECT) { /* not ours: it says nothing about a row */
 		g->result = OK;
 		return !stage_stop;
@@ -194,8 +194,8 @@ enum result rows_known(struct extraction *x, struct position *p, struct error *e
 {
 	struct reading g = {.x = x,
 			    .p = p,
-			    .met_by_epoch = p->scan_pages > 0 &&
-					    x->stage->flow->changes != CHANGES_FULL,
+			    .met_by_epoch =
+				p->scan_pages > 0 && x->stage->flow->changes != CHANGES_FULL,
 			    .epoch = p->epoch};
 
 	if (!x->known)

@@ -37,9 +37,8 @@ void scan_begin(struct extraction *x, struct position *p, enum scan kind, wall_t
 		known_free(x->known);
 		x->known = NULL;
 	}
-	if (kind != SCAN_SINCE &&
-	    dataverse_count(&x->dataverse, x->stage->table->name, mono_now(), &expected,
-			    &ignored) != OK)
+	if (kind != SCAN_SINCE && dataverse_count(&x->dataverse, x->stage->table->name, mono_now(),
+						  &expected, &ignored) != OK)
 		expected = -1;
 	p->expected = expected;
 	if (kind != SCAN_SINCE && x->stage->flow->changes == CHANGES_VERSIONNUMBER &&
@@ -201,11 +200,12 @@ enum result scan_step(struct extraction *x, struct extract_output *o, struct pos
 	r = extraction_page(x, url, track, p->page_size, &page, err);
 	if (r != OK)
 		return r;
-	struct page_use use = {.origin = p->scan == SCAN_SNAPSHOT ? ORIGIN_SNAPSHOT
-								  : ORIGIN_RECONCILE,
+	struct page_use use = {.origin =
+				   p->scan == SCAN_SNAPSHOT ? ORIGIN_SNAPSHOT : ORIGIN_RECONCILE,
 			       .compare = full,
 			       .meet = true};
-	r = page.next ? extraction_check_next(x, url, page.next, err) : follow(x, p, page.delta, err);
+	r = page.next ? extraction_check_next(x, url, page.next, err)
+		      : follow(x, p, page.delta, err);
 	if (r == OK)
 		r = rows_emit(x, o, p, &page, &use, now, &rows, err);
 	if (r == OK && page.next)
