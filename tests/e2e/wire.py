@@ -99,7 +99,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
         self.end_headers()
         self.wfile.write(e.body if e.status not in (204, 304) else b"")
 
-    do_GET = do_POST = do_PATCH = do_DELETE = do  # noqa: N815
+    do_GET = do_POST = do_PUT = do_PATCH = do_DELETE = do  # noqa: N815
 
     def log_message(self, *_):
         pass
