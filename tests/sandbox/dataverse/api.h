@@ -16,6 +16,9 @@ struct dataverse {
 
 /* Codes of "data service errors". */
 #define E_NOT_FOUND "0x80040217"
+#define E_NOT_FOUND_BY_KEY "0x80060891"
+#define E_KEY_NOT_DEFINED "0x80060890"
+#define E_DUPLICATE_KEY "0x80060892"
 #define E_QUERY "0x80060888"
 #define E_PAYLOAD "0x80048d19"
 #define E_VALIDATION "0x80044331"

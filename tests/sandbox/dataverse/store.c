@@ -209,6 +209,7 @@ void store_close(struct store *s)
 		cJSON_Delete((cJSON *)s->tables[i].json);
 	}
 	free(s->tables);
+	store_forget_statements(s);
 	sqlite3_close(s->db);
 }
 
@@ -283,10 +284,10 @@ bool store_exists(struct store *s, const struct table *t, const char *id)
 {
 	char sql[300];
 	snprintf(sql, sizeof sql, "SELECT 1 FROM \"%s\" WHERE \"%s\"=?", t->name, t->id);
-	sqlite3_stmt *st = store_prepare(s, sql);
+	sqlite3_stmt *st = store_statement(s, sql);
 	sqlite3_bind_text(st, 1, id, -1, SQLITE_TRANSIENT);
 	bool found = sqlite3_step(st) == SQLITE_ROW;
-	sqlite3_finalize(st);
+	store_release(st);
 	return found;
 }
 

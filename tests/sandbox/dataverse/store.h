@@ -57,9 +57,9 @@ struct store {
 	sqlite3 *db;
 	struct table *tables;
 	int count;
-	int64_t version; /* the last one given out */
-	int64_t expired; /* delta tokens up to this version are too old */
-	char clock[32];
+	int64_t version;	       /* the last one given out */
+	int64_t expired;	       /* delta tokens up to this version are too old */
+	struct statements *statements; /* see statement.c */
 };
 
 bool store_open(struct store *s, const char *tables_dir, const char *data, char *why, size_t size);
@@ -87,6 +87,13 @@ void store_write(struct store *s, struct table *t, const char *id, struct row *r
 void store_delete(struct store *s, struct table *t, const char *id);
 void store_history(struct store *s, const char *key, cJSON *list);
 sqlite3_stmt *store_prepare(struct store *s, const char *sql);
+/* A prepared statement that is kept for the next time; release it, never finalize it.  One that is
+ * running is not handed out twice: between this call and the first step no other may ask for the
+ * same text. */
+sqlite3_stmt *store_statement(struct store *s, const char *sql);
+void store_release(sqlite3_stmt *st);
+/* Before the shape of a table changes, and at the end. */
+void store_forget_statements(struct store *s);
 void store_exec(struct store *s, const char *sql);
 
 #endif
