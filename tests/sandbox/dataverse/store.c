@@ -1,5 +1,5 @@
 /* store.c - see store.h. */
-#include "store.h"
+#include "derived.h"
 
 #include <dirent.h>
 #include <stdio.h>
@@ -10,12 +10,23 @@
 static const struct {
 	const char *name;
 	enum type type;
-} types[] = {{"String", T_STRING},     {"Memo", T_MEMO},       {"Uniqueidentifier", T_GUID},
-	     {"Boolean", T_BOOLEAN},   {"Integer", T_INTEGER}, {"BigInt", T_BIGINT},
-	     {"Double", T_DOUBLE},     {"Decimal", T_DECIMAL}, {"Money", T_MONEY},
-	     {"DateTime", T_DATETIME}, {"Picklist", T_CHOICE}, {"State", T_STATE},
-	     {"Status", T_STATUS},     {"Lookup", T_LOOKUP},   {"Customer", T_LOOKUP},
-	     {"Owner", T_LOOKUP}};
+} types[] = {{"String", T_STRING},
+	     {"Memo", T_MEMO},
+	     {"Uniqueidentifier", T_GUID},
+	     {"Boolean", T_BOOLEAN},
+	     {"Integer", T_INTEGER},
+	     {"BigInt", T_BIGINT},
+	     {"Double", T_DOUBLE},
+	     {"Decimal", T_DECIMAL},
+	     {"Money", T_MONEY},
+	     {"DateTime", T_DATETIME},
+	     {"Picklist", T_CHOICE},
+	     {"State", T_STATE},
+	     {"Status", T_STATUS},
+	     {"Lookup", T_LOOKUP},
+	     {"Customer", T_LOOKUP},
+	     {"Owner", T_LOOKUP},
+	     {"MultiSelectPicklist", T_CHOICES}};
 
 static const char *text(const cJSON *o, const char *name)
 {
@@ -50,6 +61,26 @@ void store_exec(struct store *s, const char *sql)
 		fprintf(stderr, "sandbox-dataverse: %s: %s\n", why, sql);
 		abort();
 	}
+}
+
+void store_begin(struct store *s)
+{
+	char sql[40];
+
+	s->undo[s->depth] = s->version;
+	snprintf(sql, sizeof sql, "SAVEPOINT t%d", s->depth++);
+	store_exec(s, sql);
+}
+
+void store_end(struct store *s, bool keep)
+{
+	char sql[80];
+	int n = --s->depth;
+
+	snprintf(sql, sizeof sql, keep ? "RELEASE t%d" : "ROLLBACK TO t%d; RELEASE t%d", n, n);
+	store_exec(s, sql);
+	if (!keep)
+		s->version = s->undo[n];
 }
 
 static bool read_column(struct column *c, const cJSON *json, char *why, size_t size)
@@ -117,6 +148,10 @@ static bool read_table(struct store *s, const char *path, char *why, size_t size
 	t->columns = calloc((size_t)cJSON_GetArraySize(columns), sizeof *t->columns);
 	cJSON_ArrayForEach(
 	    c, columns) if (!read_column(&t->columns[t->count++], c, why, size)) return false;
+	if (truth(json, "isIntersect")) /* its two GUIDs are no lookups to a reader */
+		for (int i = 0; i < t->count; i++)
+			snprintf(t->columns[i].property, sizeof t->columns[i].property, "%s",
+				 t->columns[i].name);
 	return true;
 }
 
@@ -216,7 +251,10 @@ void store_close(struct store *s)
 bool store_is_empty(struct store *s)
 {
 	for (int i = 0; i < s->count; i++)
-		if (store_count(s, &s->tables[i]))
+		if (!cJSON_GetObjectItemCaseSensitive(s->tables[i].json, "rows") &&
+		    !cJSON_IsTrue(cJSON_GetObjectItemCaseSensitive(s->tables[i].json,
+								   "writtenByTheProduct")) &&
+		    store_count(s, &s->tables[i]))
 			return false;
 	return true;
 }
@@ -360,6 +398,10 @@ static void fill_system(struct store *s, struct table *t, struct row *r, bool in
 			char n[24];
 			snprintf(n, sizeof n, "%d", fallback->valueint);
 			set(r, i, n);
+		} else if (insert && !r->given[i] && c->type == T_LOOKUP &&
+			   cJSON_IsString(fallback) && c->targets && c->targets->child) {
+			set(r, i, fallback->valuestring);
+			r->targets[i] = strdup(c->targets->child->string);
 		}
 	}
 }
@@ -406,6 +448,7 @@ void store_write(struct store *s, struct table *t, const char *id, struct row *r
 
 	s->version++;
 	fill_system(s, t, r, insert);
+	money_fill(s, t, id, r, insert);
 	for (int i = 0; i < t->count; i++) {
 		const struct column *c = &t->columns[i];
 		if (!r->given[i] || !strcmp(c->name, t->id))
@@ -445,18 +488,21 @@ void store_write(struct store *s, struct table *t, const char *id, struct row *r
 	refresh_concats(s, t, id);
 	if (method)
 		history(s, t, id, method, written(t, r));
+	activity_write(s, t, id, r, insert);
 }
 
 /* Rows of u whose column c points to the deleted row. */
-static void cascade(struct store *s, struct table *u, struct column *c, const char *id)
+static void cascade(struct store *s, struct table *u, struct column *c, const struct table *t,
+		    const char *id)
 {
 	char sql[400], **ids = NULL;
 	size_t n = 0;
 
-	snprintf(sql, sizeof sql, "SELECT \"%s\" FROM \"%s\" WHERE \"%s\"=?", u->id, u->name,
-		 c->name);
+	snprintf(sql, sizeof sql, "SELECT \"%s\" FROM \"%s\" WHERE \"%s\"=? AND \"%s__table\"=?",
+		 u->id, u->name, c->name, c->name);
 	sqlite3_stmt *st = store_prepare(s, sql);
 	sqlite3_bind_text(st, 1, id, -1, SQLITE_TRANSIENT);
+	sqlite3_bind_text(st, 2, t->name, -1, SQLITE_STATIC);
 	while (sqlite3_step(st) == SQLITE_ROW) {
 		char **more = realloc(ids, (n + 1) * sizeof *ids);
 		if (!more)
@@ -479,7 +525,7 @@ static void cascade(struct store *s, struct table *u, struct column *c, const ch
 	free(ids);
 }
 
-void store_delete(struct store *s, struct table *t, const char *id)
+static void delete_row(struct store *s, const struct table *t, const char *id)
 {
 	char sql[300];
 	sqlite3_stmt *st;
@@ -496,11 +542,20 @@ void store_delete(struct store *s, struct table *t, const char *id)
 	sqlite3_bind_int64(st, 3, s->version);
 	sqlite3_step(st);
 	sqlite3_finalize(st);
+}
+
+void store_delete(struct store *s, struct table *t, const char *id)
+{
+	struct table *twin = activity_twin(s, t);
+
+	delete_row(s, t, id);
+	if (twin)
+		delete_row(s, twin, id);
 	history(s, t, id, "DELETE", cJSON_CreateObject());
 	for (int i = 0; i < s->count; i++)
 		for (int k = 0; k < s->tables[i].count; k++) {
 			struct column *c = &s->tables[i].columns[k];
 			if (c->on_delete && cJSON_GetObjectItemCaseSensitive(c->targets, t->name))
-				cascade(s, &s->tables[i], c, id);
+				cascade(s, &s->tables[i], c, t, id);
 		}
 }

@@ -30,6 +30,10 @@ enum type {
 	T_CHOICE,
 	T_STATE,
 	T_STATUS,
+	T_CHOICES,     /* several: "2,3,8" */
+	T_ENTITY_NAME, /* a table's logical name */
+	T_IMAGE,       /* image and file: here only whether there is one */
+	T_VIRTUAL,     /* the readable twin of another column */
 	T_LOOKUP
 };
 
@@ -60,6 +64,8 @@ struct store {
 	int64_t version;	       /* the last one given out */
 	int64_t expired;	       /* delta tokens up to this version are too old */
 	struct statements *statements; /* see statement.c */
+	int depth;		       /* of transactions within each other */
+	int64_t undo[8];	       /* version at the start of each */
 };
 
 bool store_open(struct store *s, const char *tables_dir, const char *data, char *why, size_t size);
@@ -79,8 +85,12 @@ struct row {
 struct row row_new(const struct table *t);
 void row_free(const struct table *t, struct row *r);
 
+/* Nest: an inner one that is not kept undoes only its own writes. */
+void store_begin(struct store *s);
+void store_end(struct store *s, bool keep);
+
 bool store_exists(struct store *s, const struct table *t, const char *id);
-/* Inserts or updates; fills system columns; gives a version. */
+/* Inserts or updates; fills what derived.h knows; gives a version. method NULL: no history. */
 void store_write(struct store *s, struct table *t, const char *id, struct row *r, bool insert,
 		 const char *method);
 /* Deletes and cascades as the columns' onDelete say. */

@@ -42,7 +42,9 @@ struct call {
 	struct MHD_Connection *connection;
 	char *body, *url;
 	size_t len, cap;
-	bool too_large, decided, slept;
+	bool too_large, decided, slept, admitted;
+	int ticket;
+	double began_ms;
 	const struct fault *fault;
 	long fault_delay;
 	struct timespec due;
@@ -97,6 +99,11 @@ const char *request_header(const struct request *req, const char *name)
 	struct call *call = req->connection;
 	struct lookup l = {.name = name};
 
+	for (size_t i = 0; i < req->own_count; i++)
+		if (!strcasecmp(req->own[i].name, name))
+			return req->own[i].value;
+	if (req->is_part)
+		return NULL;
 	MHD_get_connection_values(call->connection, MHD_HEADER_KIND, find_header, &l);
 	if (!l.joined)
 		return l.first;
@@ -304,6 +311,23 @@ static void sleep_call(struct server *srv, struct call *call, long ms)
 	pthread_mutex_unlock(&srv->lock);
 }
 
+static double now_ms(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return (double)t.tv_sec * 1e3 + (double)t.tv_nsec / 1e6;
+}
+
+/* The end of a request that the product admitted; rep is NULL when nobody waits for it. */
+static void settle(struct server *srv, struct call *call, struct reply *rep)
+{
+	if (call->admitted)
+		srv->product->settle(srv->product->state, call->ticket, call->began_ms, now_ms(),
+				     rep);
+	call->admitted = false;
+}
+
 static bool is_due(const struct timespec *due, const struct timespec *now)
 {
 	return due->tv_sec < now->tv_sec ||
@@ -396,6 +420,15 @@ static enum MHD_Result on_request(void *cls, struct MHD_Connection *connection, 
 
 	if (!ours && !call->decided) {
 		call->decided = true;
+		call->began_ms = now_ms();
+		if (srv->product->admit && !call->too_large) {
+			if (!srv->product->admit(srv->product->state, &req, &rep, call->began_ms,
+						 &call->ticket)) {
+				free(path);
+				return answer(srv, call, method, &rep);
+			}
+			call->admitted = call->ticket >= 0;
+		}
 		call->fault = faults_match(&srv->faults, method, call->url);
 		long ms = (call->fault ? call->fault->delay_ms : 0) + srv->delay_ms;
 		if (ms > 0) {
@@ -412,6 +445,7 @@ static enum MHD_Result on_request(void *cls, struct MHD_Connection *connection, 
 		srv->product->handle(srv->product->state, &req, &rep);
 	if (f)
 		apply_fault(f, &rep);
+	settle(srv, call, &rep);
 	free(path);
 	if (f && f->close) {
 		counts_add(srv->counts, *rep.route ? rep.route : "fault", method, 0);
@@ -444,6 +478,7 @@ static void on_completed(void *cls, struct MHD_Connection *connection, void **st
 	(void)connection, (void)code;
 	if (!call)
 		return;
+	settle(srv, call, NULL);
 	if (call->connection)
 		srv->in_flight--;
 	for (size_t i = 0; i < call->joined_count; i++)
