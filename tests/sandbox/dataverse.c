@@ -373,7 +373,9 @@ static void close_product(void *state)
 int main(int argc, char **argv)
 {
 	static struct dataverse d = {
-	    .token_lifetime = 3599, .dop_hint = 4, .limits = {.servers = 1}};
+	    .token_lifetime = 3599,
+	    .dop_hint = 4,
+	    .limits = {.servers = 1, .requests_window_ms = 300e3, .time_window_ms = 300e3}};
 	static const struct product_option options[] = {
 	    {"tables", "DIR", "the table files; default: those of the source tree"},
 	    {"organization", "GUID", "the OrganizationId; default: from the seed"},

@@ -12,8 +12,8 @@
 static struct table *pointers(struct store *s)
 {
 	for (int i = 0; i < s->count; i++)
-		if (cJSON_IsTrue(cJSON_GetObjectItemCaseSensitive(s->tables[i].json,
-								  "twinOfActivities")))
+		if (cJSON_IsTrue(
+			cJSON_GetObjectItemCaseSensitive(s->tables[i].json, "twinOfActivities")))
 			return &s->tables[i];
 	return NULL;
 }

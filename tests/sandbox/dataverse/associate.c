@@ -210,8 +210,7 @@ void associate(struct write *w, struct table *t, struct key *k, const char *rest
 		return;
 	}
 	bool one = nav.kind == NAV_ONE;
-	if (!strcmp(method, "DELETE") ? one && key
-				      : key || strcmp(method, one ? "PUT" : "POST")) {
+	if (!strcmp(method, "DELETE") ? one && key : key || strcmp(method, one ? "PUT" : "POST")) {
 		if (!one && !key && !strcmp(method, "PUT"))
 			api_not_implemented(w->rep, "replacing a whole collection with PUT");
 		else

@@ -200,7 +200,8 @@ static bool find_first(struct batch *b, struct slice *s, const char *boundary, b
 
 static bool take_request_line(struct batch *b, const struct slice *line, struct operation *op)
 {
-	const char *first = memchr(line->at, ' ', (size_t)(line->end - line->at)), *last = line->end;
+	const char *first = memchr(line->at, ' ', (size_t)(line->end - line->at)),
+		   *last = line->end;
 
 	if (line->end - line->at > REQUEST_LINE_MAX)
 		return malformed(b, "a URL of more than 65,536 characters.");
@@ -348,9 +349,10 @@ static char *local_url(struct batch *b, const struct operation *op, struct reply
 	if (*s == '$' && strncmp(s, "$batch", 6)) {
 		const char *made = batch_reference(b->d, s + 1, n - 1);
 		if (!made) {
-			api_error(rep, 400, "",
-				  "Content-ID Reference: '%.*s' does not exist in the batch context.",
-				  n < 40 ? (int)n : 40, s);
+			api_error(
+			    rep, 400, "",
+			    "Content-ID Reference: '%.*s' does not exist in the batch context.",
+			    n < 40 ? (int)n : 40, s);
 			return NULL;
 		}
 		if (asprintf(&out, "%s%s", made, s + n) < 0)

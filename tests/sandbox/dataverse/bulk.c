@@ -61,8 +61,7 @@ static bool take_address(struct write *w, struct table *t, const cJSON *target, 
 static bool identify(struct write *w, struct table *t, const cJSON *target, struct key *k,
 		     bool *exists)
 {
-	const char *id =
-	    cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(target, t->id));
+	const char *id = cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(target, t->id));
 	bool by_address;
 
 	if (!take_address(w, t, target, k, &by_address))

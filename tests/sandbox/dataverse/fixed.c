@@ -27,8 +27,7 @@ static void fixed_rows(struct store *s, struct table *t)
 
 	cJSON_ArrayForEach(row, cJSON_GetObjectItemCaseSensitive(t->json, "rows"))
 	{
-		const char *id =
-		    cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(row, t->id));
+		const char *id = cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(row, t->id));
 		struct row r = row_new(t);
 		cJSON_ArrayForEach(m, row) give(t, &r, m->string, cJSON_GetStringValue(m), NULL);
 		if (id)
@@ -51,7 +50,7 @@ static void id_of(const char *a, const char *b, char id[37])
 
 static void messages(struct store *s, struct table *filters)
 {
-	static const char *const names[] = {"Create", "Update",		"Delete",
+	static const char *const names[] = {"Create",	"Update",	  "Delete",
 					    "Retrieve", "CreateMultiple", "UpdateMultiple"};
 	struct table *all = store_table(s, "sdkmessage");
 

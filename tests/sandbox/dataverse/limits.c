@@ -32,19 +32,24 @@ static struct limits_bucket *bucket_of(struct limits *l, int user, int server)
 	return &l->buckets[l->count++];
 }
 
-/* Forgets what left the window; *took_ms is the sum of the rest. */
-static size_t events(struct limits_bucket *b, double from_ms, double *took_ms)
+/* Forgets what left both windows; what is in each of the rest. */
+static void look(const struct limits *l, struct limits_bucket *b, double now_ms, double *requests,
+		 double *took_ms)
 {
+	double longest = fmax(l->requests_window_ms, l->time_window_ms);
 	size_t gone = 0;
 
-	while (gone < b->count && b->events[gone].at_ms <= from_ms)
+	while (gone < b->count && b->events[gone].at_ms <= now_ms - longest)
 		gone++;
-	memmove(b->events, b->events + gone, (b->count - gone) * sizeof *b->events);
 	b->count -= gone;
-	*took_ms = 0;
-	for (size_t i = 0; i < b->count; i++)
-		*took_ms += b->events[i].took_ms;
-	return b->count;
+	if (gone && b->count)
+		memmove(b->events, b->events + gone, b->count * sizeof *b->events);
+	*requests = *took_ms = 0;
+	for (size_t i = 0; i < b->count; i++) {
+		double age = now_ms - b->events[i].at_ms;
+		*requests += age < l->requests_window_ms;
+		*took_ms += age < l->time_window_ms ? b->events[i].took_ms : 0;
+	}
 }
 
 static void remember(struct limits_bucket *b, double now_ms)
@@ -56,13 +61,15 @@ static void remember(struct limits_bucket *b, double now_ms)
 	b->events[b->count++] = (struct limits_event){now_ms, 0};
 }
 
-/* The penalty ends when enough of the window has passed that the limit is met again. */
-static double recovers(const struct limits_bucket *b, double window_ms, double too_many,
-		       double too_much_ms)
+/* The penalty ends when enough has left the window that the limit is met again. */
+static double recovers(const struct limits_bucket *b, double now_ms, double window_ms,
+		       double too_many, double too_much_ms)
 {
-	double at = 0;
+	double at = now_ms;
 
 	for (size_t i = 0; i < b->count && (too_many >= 0 || too_much_ms >= 0); i++) {
+		if (now_ms - b->events[i].at_ms >= window_ms)
+			continue;
 		too_many--;
 		too_much_ms -= b->events[i].took_ms;
 		at = b->events[i].at_ms + window_ms;
@@ -70,13 +77,31 @@ static double recovers(const struct limits_bucket *b, double window_ms, double t
 	return at;
 }
 
+/* Is a limit exceeded that begins a penalty? */
+static enum limits_verdict exceeded(const struct limits *l, struct limits_bucket *b, double now_ms)
+{
+	double requests, took_ms;
+
+	look(l, b, now_ms, &requests, &took_ms);
+	if (l->requests && requests >= (double)l->requests) {
+		b->blocked_until_ms =
+		    recovers(b, now_ms, l->requests_window_ms, requests - (double)l->requests, -1);
+		return LIMIT_REQUESTS;
+	}
+	if (l->time_ms > 0 && took_ms >= l->time_ms) {
+		b->blocked_until_ms =
+		    recovers(b, now_ms, l->time_window_ms, -1, took_ms - l->time_ms);
+		return LIMIT_TIME;
+	}
+	return LIMIT_NONE;
+}
+
 enum limits_verdict limits_admit(struct limits *l, int user, int *server, double now_ms,
 				 int *ticket, long *retry_after_s)
 {
 	int at = *server >= 0 && *server < l->servers ? *server : l->next++ % l->servers;
 	struct limits_bucket *b = bucket_of(l, user, at);
-	enum limits_verdict verdict = LIMIT_NONE;
-	double took = 0;
+	enum limits_verdict verdict;
 
 	*server = at;
 	*ticket = (int)(b - l->buckets);
@@ -85,30 +110,12 @@ enum limits_verdict limits_admit(struct limits *l, int user, int *server, double
 		return LIMIT_CONCURRENT;
 	}
 	if (now_ms < b->blocked_until_ms) {
-		double window = b->blocked_by == LIMIT_REQUESTS ? l->requests_window_ms
-								: l->time_window_ms;
+		double window =
+		    b->blocked_by == LIMIT_REQUESTS ? l->requests_window_ms : l->time_window_ms;
 		b->blocked_until_ms = fmin(b->blocked_until_ms + LONGER_MS, now_ms + window);
 		verdict = b->blocked_by;
-	} else if (l->requests || l->time_ms > 0) {
-		double longest = fmax(l->requests_window_ms, l->time_window_ms);
-		double n = (double)events(b, now_ms - longest, &took);
-		if (l->requests) {
-			double recent = 0;
-			for (size_t i = 0; i < b->count; i++)
-				recent += b->events[i].at_ms > now_ms - l->requests_window_ms;
-			if (recent >= (double)l->requests) {
-				verdict = LIMIT_REQUESTS;
-				b->blocked_until_ms =
-				    recovers(b, l->requests_window_ms,
-					     n - recent + recent - (double)l->requests, -1);
-			}
-		}
-		if (!verdict && l->time_ms > 0 && took >= l->time_ms) {
-			verdict = LIMIT_TIME;
-			b->blocked_until_ms =
-			    recovers(b, l->time_window_ms, -1, took - l->time_ms);
-		}
-		b->blocked_by = verdict;
+	} else {
+		verdict = b->blocked_by = exceeded(l, b, now_ms);
 	}
 	if (verdict) {
 		double left = ceil((b->blocked_until_ms - now_ms) / 1000);
@@ -135,17 +142,11 @@ void limits_settle(struct limits *l, int ticket, double began_ms, double took_ms
 
 void limits_left(struct limits *l, int ticket, double now_ms, long *requests, double *seconds)
 {
-	struct limits_bucket *b = &l->buckets[ticket];
-	double took;
-	long n = (long)events(b, now_ms - fmax(l->requests_window_ms, l->time_window_ms), &took);
+	double made, took_ms;
 
-	*requests = l->requests > n ? l->requests - n : 0;
-	*seconds = l->time_ms > took ? (l->time_ms - took) / 1000 : 0;
-}
-
-int limits_server(const struct limits *l, int ticket)
-{
-	return l->buckets[ticket].server;
+	look(l, &l->buckets[ticket], now_ms, &made, &took_ms);
+	*requests = (double)l->requests > made ? l->requests - (long)made : 0;
+	*seconds = l->time_ms > took_ms ? (l->time_ms - took_ms) / 1000 : 0;
 }
 
 void limits_free(struct limits *l)

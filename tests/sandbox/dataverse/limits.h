@@ -31,7 +31,6 @@ enum limits_verdict limits_admit(struct limits *l, int user, int *server, double
 /* began_ms: now_ms of its admission */
 void limits_settle(struct limits *l, int ticket, double began_ms, double took_ms);
 void limits_left(struct limits *l, int ticket, double now_ms, long *requests, double *seconds);
-int limits_server(const struct limits *l, int ticket);
 void limits_free(struct limits *l);
 
 #endif

@@ -79,8 +79,8 @@ static void reparent(struct write *w, struct table *t, const char *loser, const 
 			size_t n;
 			if (!cJSON_GetObjectItemCaseSensitive(c->targets, t->name) ||
 			    (rule && !strcmp(rule, "NoCascade")) ||
-			    cJSON_IsTrue(cJSON_GetObjectItemCaseSensitive(u->json,
-									  "writtenByTheProduct")))
+			    cJSON_IsTrue(
+				cJSON_GetObjectItemCaseSensitive(u->json, "writtenByTheProduct")))
 				continue;
 			char **ids = rows_of(s, u, c, t, loser, &n);
 			for (size_t at = 0; at < n; at++) {

@@ -15,7 +15,6 @@
 
 #define API_PATH "/api/data/v9."
 
-
 void payload_new_id(struct dataverse *d, char id[37])
 {
 	struct rng r = {(uint64_t)(d->store.version + ++d->made) * 0x9e3779b97f4a7c15u ^
@@ -29,11 +28,12 @@ cJSON *payload_body(struct write *w)
 
 	if (!cJSON_IsObject(json)) {
 		cJSON_Delete(json);
-		api_error(w->rep, 400, E_PAYLOAD,
-			  "Error identified in Payload provided by the user for Entity :'', For more "
-			  "information on this error please follow this help link "
-			  "https://go.microsoft.com/fwlink/?linkid=2195293 ---->  InnerException : "
-			  "Microsoft.OData.ODataException: Invalid JSON.");
+		api_error(
+		    w->rep, 400, E_PAYLOAD,
+		    "Error identified in Payload provided by the user for Entity :'', For more "
+		    "information on this error please follow this help link "
+		    "https://go.microsoft.com/fwlink/?linkid=2195293 ---->  InnerException : "
+		    "Microsoft.OData.ODataException: Invalid JSON.");
 		return NULL;
 	}
 	return json;
@@ -179,7 +179,10 @@ static bool may_write(struct write *w, const struct table *t, const struct colum
 	if (!c->read_only && !forbidden)
 		return true;
 	api_error(w->rep, 400, E_PAYLOAD, "The property '%s' of '%s' cannot be written%s.",
-		  c->property, t->name, c->read_only ? "" : insert ? " on create" : " on update");
+		  c->property, t->name,
+		  c->read_only ? ""
+		  : insert     ? " on create"
+			       : " on update");
 	return false;
 }
 
@@ -244,11 +247,13 @@ static bool no_property(struct write *w, const struct table *t, const char *name
 {
 	api_error(
 	    w->rep, 400, E_PAYLOAD,
-	    "Error identified in Payload provided by the user for Entity :'%s', For more information "
+	    "Error identified in Payload provided by the user for Entity :'%s', For more "
+	    "information "
 	    "on this error please follow this help link "
 	    "https://go.microsoft.com/fwlink/?linkid=2195293 ---->  InnerException : "
 	    "Microsoft.Crm.CrmException: Invalid property '%.100s' was found in entity "
-	    "'Microsoft.Dynamics.CRM.%s'. ---> Microsoft.OData.ODataException: The property '%.100s' "
+	    "'Microsoft.Dynamics.CRM.%s'. ---> Microsoft.OData.ODataException: The property "
+	    "'%.100s' "
 	    "does not exist on type 'Microsoft.Dynamics.CRM.%s'. Make sure to only use property "
 	    "names that are defined by the type.",
 	    t->set, name, t->name, name, t->name);
@@ -350,8 +355,8 @@ static bool insert_child(struct write *w, const struct nav *nav, const cJSON *js
 	if (!good)
 		api_error(w->rep, 400, E_PAYLOAD, "The items of '%s' are no objects.", nav->name);
 	else
-		good = write_allowed(w, nav->target) &&
-		       privilege(w->d, nav->target, "Create", w->rep);
+		good =
+		    write_allowed(w, nav->target) && privilege(w->d, nav->target, "Create", w->rep);
 	if (good && nav->kind == NAV_MANY)
 		point(&r, (int)(nav->column - nav->target->columns), id, nav->table);
 	good = good && write_insert(w, nav->target, json, &r, child) &&
@@ -383,9 +388,9 @@ bool payload_children(struct write *w, struct table *t, const cJSON *json, const
 		if (!cJSON_IsArray(m) || !nav_find(&w->d->store, t, m->string, len, &nav) ||
 		    nav.kind == NAV_ONE)
 			continue;
-		cJSON_ArrayForEach(item, m) if (!(at ? bind_child(w, &nav, item, id)
-						     : insert_child(w, &nav, item, id))) return
-		    false;
+		cJSON_ArrayForEach(item,
+				   m) if (!(at ? bind_child(w, &nav, item, id)
+					       : insert_child(w, &nav, item, id))) return false;
 	}
 	return true;
 }

@@ -10,8 +10,8 @@
 
 static void wrong_method(struct write *w)
 {
-	api_error(w->rep, 405, E_QUERY,
-		  "The requested resource does not support http method '%s'.", w->req->method);
+	api_error(w->rep, 405, E_QUERY, "The requested resource does not support http method '%s'.",
+		  w->req->method);
 }
 
 static void on_set(struct write *w, struct table *t, const char *rest)

@@ -176,15 +176,15 @@ bool token_authorized(struct dataverse *d, const struct request *req, struct rep
 		return true;
 	snprintf(rep->route, sizeof rep->route, "unauthorized");
 	/* Clients find the tenant and the resource in here, so both stay in every challenge. */
-	reply_header(
-	    rep, "WWW-Authenticate",
-	    "Bearer %sauthorization_uri=%s://%s/%s/oauth2/authorize, resource_id=%s://%s/",
-	    verdict == EXPIRED
-		? "error=invalid_token, error_description=The access token has expired, "
-	    : verdict == INVALID
-		? "error=invalid_token, error_description=Error during token validation!, "
-		: "",
-	    req->scheme, req->host, d->tenant ? d->tenant : "sandbox", req->scheme, req->host);
+	reply_header(rep, "WWW-Authenticate",
+		     "Bearer %sauthorization_uri=%s://%s/%s/oauth2/authorize, resource_id=%s://%s/",
+		     verdict == EXPIRED
+			 ? "error=invalid_token, error_description=The access token has expired, "
+		     : verdict == INVALID
+			 ? "error=invalid_token, error_description=Error during token validation!, "
+			 : "",
+		     req->scheme, req->host, d->tenant ? d->tenant : "sandbox", req->scheme,
+		     req->host);
 	reply_text(rep, 401, "%s", "");
 	return false;
 }
@@ -266,10 +266,11 @@ static void grant(struct dataverse *d, const struct form *f, const struct reques
 		  struct reply *rep)
 {
 	if (d->tenant && strcasecmp(d->tenant, f->tenant)) {
-		refuse(d, rep, "invalid_request", 90002,
-		       "Tenant '%s' not found. Check to make sure you have the correct tenant ID and "
-		       "are signing into the correct cloud.",
-		       f->tenant);
+		refuse(
+		    d, rep, "invalid_request", 90002,
+		    "Tenant '%s' not found. Check to make sure you have the correct tenant ID and "
+		    "are signing into the correct cloud.",
+		    f->tenant);
 	} else if (!f->grant || !*f->grant) {
 		missing(d, rep, "grant_type");
 	} else if (strcmp(f->grant, "client_credentials")) {
@@ -287,15 +288,17 @@ static void grant(struct dataverse *d, const struct form *f, const struct reques
 	} else if (f->assertion) {
 		api_not_implemented(rep, "client_assertion (certificate credentials)");
 	} else if (!f->secret || !*f->secret) {
-		refuse(d, rep, "invalid_client", 7000218,
-		       "The request body must contain the following parameter: 'client_assertion' or "
-		       "'client_secret'.");
+		refuse(
+		    d, rep, "invalid_client", 7000218,
+		    "The request body must contain the following parameter: 'client_assertion' or "
+		    "'client_secret'.");
 	} else if (strcmp(f->secret, SECRET)) {
-		refuse(d, rep, "invalid_client", 7000215,
-		       "Invalid client secret provided. Ensure the secret being sent in the request "
-		       "is the client secret value, not the client secret ID, for a secret added to "
-		       "app '%s'.",
-		       f->id);
+		refuse(
+		    d, rep, "invalid_client", 7000215,
+		    "Invalid client secret provided. Ensure the secret being sent in the request "
+		    "is the client secret value, not the client secret ID, for a secret added to "
+		    "app '%s'.",
+		    f->id);
 	} else if (!f->scope || !*f->scope) {
 		missing(d, rep, "scope");
 	} else if (!scope_is_ours(req, f->scope)) {

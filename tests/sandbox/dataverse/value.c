@@ -258,8 +258,8 @@ static bool take_number(struct write *w, struct table *t, struct column *c, cons
 		return in_range(c, s, "-922337203685477.5808", "922337203685477.5807") ||
 		       out_of_range(w, t, c, s);
 	default:
-		if (!number || (strtoll(s, &end, 10), *end) ||
-		    strtold(s, NULL) < -2147483648.0L || strtold(s, NULL) > 2147483647.0L)
+		if (!number || (strtoll(s, &end, 10), *end) || strtold(s, NULL) < -2147483648.0L ||
+		    strtold(s, NULL) > 2147483647.0L)
 			return wrong_type(w, t, c, "Int32");
 		if (c->options && !cJSON_GetObjectItemCaseSensitive(c->options, s))
 			return out_of_range(w, t, c, s);

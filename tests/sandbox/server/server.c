@@ -45,6 +45,7 @@ struct call {
 	bool too_large, decided, slept, admitted;
 	int ticket;
 	double began_ms;
+	struct reply early; /* what admit() put into the answer, while the call sleeps */
 	const struct fault *fault;
 	long fault_delay;
 	struct timespec due;
@@ -240,16 +241,21 @@ static void torn_free(void *arg)
 	free(t);
 }
 
+static void free_headers(struct reply *rep)
+{
+	for (size_t i = 0; i < rep->header_count; i++) {
+		free(rep->headers[i].name);
+		free(rep->headers[i].value);
+	}
+	rep->header_count = 0;
+}
+
 static void apply_fault(const struct fault *f, struct reply *rep)
 {
 	const cJSON *h;
 
 	if (f->status || f->empty || f->body) {
-		for (size_t i = 0; i < rep->header_count; i++) {
-			free(rep->headers[i].name);
-			free(rep->headers[i].value);
-		}
-		rep->header_count = 0;
+		free_headers(rep);
 		free(rep->body);
 		rep->body = strdup(f->empty || !f->body ? "" : f->body);
 		rep->body_len = strlen(rep->body);
@@ -414,10 +420,11 @@ static enum MHD_Result on_request(void *cls, struct MHD_Connection *connection, 
 			      .body = call->body,
 			      .body_len = call->len,
 			      .connection = call};
-	struct reply rep = {0};
+	struct reply rep = call->early;
 	enum MHD_Result result;
 	bool ours = !strncmp(path, "/_sandbox/", 10);
 
+	call->early = (struct reply){0};
 	if (!ours && !call->decided) {
 		call->decided = true;
 		call->began_ms = now_ms();
@@ -433,6 +440,7 @@ static enum MHD_Result on_request(void *cls, struct MHD_Connection *connection, 
 		long ms = (call->fault ? call->fault->delay_ms : 0) + srv->delay_ms;
 		if (ms > 0) {
 			free(path);
+			call->early = rep;
 			sleep_call(srv, call, ms);
 			return MHD_YES;
 		}
@@ -449,10 +457,7 @@ static enum MHD_Result on_request(void *cls, struct MHD_Connection *connection, 
 	free(path);
 	if (f && f->close) {
 		counts_add(srv->counts, *rep.route ? rep.route : "fault", method, 0);
-		for (size_t i = 0; i < rep.header_count; i++) {
-			free(rep.headers[i].name);
-			free(rep.headers[i].value);
-		}
+		free_headers(&rep);
 		free(rep.body);
 		return MHD_NO;
 	}
@@ -481,6 +486,7 @@ static void on_completed(void *cls, struct MHD_Connection *connection, void **st
 	settle(srv, call, NULL);
 	if (call->connection)
 		srv->in_flight--;
+	free_headers(&call->early);
 	for (size_t i = 0; i < call->joined_count; i++)
 		free(call->joined[i]);
 	free(call->body);
