@@ -329,7 +329,7 @@ static bool open_product(void *state, struct server *srv, char *why, size_t size
 	rng_guid(&r, d->business_unit);
 	if (!*d->organization)
 		rng_guid(&r, d->organization);
-	for (size_t i = 1; i < sizeof d->users / sizeof *d->users; i++)
+	for (int i = 1; i < USERS; i++)
 		rng_guid(&r, d->users[i]);
 	if (!store_open(&d->store, d->tables_dir ? d->tables_dir : default_tables(),
 			server_data(srv), why, size))

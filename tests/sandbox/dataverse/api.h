@@ -5,6 +5,8 @@
 #include "limits.h"
 #include "store.h"
 
+enum { USERS = 10 }; /* application users: sandbox, sandbox1 .. sandbox9 */
+
 struct dataverse {
 	struct store store;
 	struct server *server;
@@ -15,7 +17,7 @@ struct dataverse {
 	long tokens;
 	const char *tenant; /* NULL: any */
 	int caller;	    /* the user of this request's token, an index into users */
-	char users[10][37];
+	char users[USERS][37];
 	char denied[32][100]; /* privileges */
 	const char *no_bulk[32];
 	int no_bulk_count;

@@ -58,7 +58,10 @@ static char **rows_of(struct store *s, const struct table *u, const struct colum
 	sqlite3_bind_text(st, 1, id, -1, SQLITE_STATIC);
 	sqlite3_bind_text(st, 2, t->name, -1, SQLITE_STATIC);
 	while (sqlite3_step(st) == SQLITE_ROW) {
-		ids = realloc(ids, (*count + 1) * sizeof *ids);
+		char **more = realloc(ids, (*count + 1) * sizeof *ids);
+		if (!more)
+			abort();
+		ids = more;
 		ids[(*count)++] = strdup((const char *)sqlite3_column_text(st, 0));
 	}
 	sqlite3_finalize(st);

@@ -155,9 +155,11 @@ bool write_allowed(struct write *w, const struct table *t)
 bool write_insert(struct write *w, struct table *t, const cJSON *json, struct row *given,
 		  char id[37])
 {
-	struct row own = given ? (struct row){0} : row_new(t), *r = given ? given : &own;
+	struct row own = {0}, *r = given ? given : &own;
 	bool good = w->d->depth < DEPTH_MAX;
 
+	if (!given)
+		own = row_new(t);
 	w->d->depth++;
 	if (!good)
 		api_not_implemented(w->rep, "related rows of more than 8 levels");
