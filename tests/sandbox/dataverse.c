@@ -134,12 +134,14 @@ static void on_row(struct dataverse *d, struct table *t, const char *key, const 
 
 	if (!key_parse(d, t, key, len, true, &k, rep))
 		return;
-	if (key[len + 1])
-		api_not_implemented(rep, key + len + 1);
-	else if (key_find(d, t, &k))
-		api_read_row(d, t, k.id, req, rep);
-	else
+	if (!key_find(d, t, &k))
 		key_absent(t, &k, rep);
+	else if (key[len + 1] == '/')
+		api_read_behind(d, t, k.id, key + len + 1, req, rep);
+	else if (key[len + 1])
+		api_error(rep, 400, E_QUERY, "Bad Request - Error in query syntax.");
+	else
+		api_read_row(d, t, k.id, req, rep);
 	key_free(&k);
 }
 

@@ -40,6 +40,7 @@ struct dataverse {
 #define E_EXPIRED_VERSION_STAMP "0x80044352"
 #define E_CONCURRENCY "0x80060882"
 #define E_DUPLICATE "0x80040237"
+#define E_PRIVILEGE "0x80040220"
 #define E_UNIMPLEMENTED "0x80040225"
 
 void api_error(struct reply *rep, int status, const char *code, const char *fmt, ...)
@@ -63,6 +64,9 @@ void api_read_row(struct dataverse *d, struct table *t, const char *id, const st
 		  struct reply *rep);
 void api_read_count(struct dataverse *d, struct table *t, const struct request *req,
 		    struct reply *rep);
+/* rest: what stands behind the key, "/fullname", "/nav/$ref". */
+void api_read_behind(struct dataverse *d, struct table *t, const char *id, const char *rest,
+		     const struct request *req, struct reply *rep);
 void api_definitions(struct dataverse *d, const char *rest, const struct request *req,
 		     struct reply *rep);
 

@@ -246,9 +246,9 @@ bool key_parse(struct dataverse *d, struct table *t, const char *s, size_t len, 
 static void put_equal(struct text *sql, const struct column *c, int n)
 {
 	if (c->type == T_STRING || c->type == T_MEMO)
-		text_printf(sql, " AND \"%s\" = ?%d COLLATE NOCASE", c->name, n);
+		text_printf(sql, " AND \"%s\" = ?%d COLLATE FOLD", c->name, n);
 	else if (c->type == T_DECIMAL || c->type == T_MONEY || c->type == T_DOUBLE)
-		text_printf(sql, " AND CAST(\"%s\" AS REAL) = CAST(?%d AS REAL)", c->name, n);
+		text_printf(sql, " AND \"%s\" = ?%d COLLATE AMOUNT", c->name, n);
 	else
 		text_printf(sql, " AND \"%s\" = ?%d", c->name, n);
 }

@@ -6,14 +6,13 @@
 
 #include "store.h"
 
-enum { KEPT = 256 }; /* more are prepared and forgotten in turn */
+enum { KEPT = 256, WAYS = 32 }; /* one is looked for in WAYS places only */
 
 struct statements {
 	struct kept {
 		uint64_t hash;
 		sqlite3_stmt *st;
 	} kept[KEPT];
-	int next;
 };
 
 /* FNV-1a */
@@ -34,25 +33,21 @@ sqlite3_stmt *store_statement(struct store *s, const char *sql)
 		s->statements = calloc(1, sizeof *s->statements);
 	if (!s->statements)
 		abort();
-	struct statements *all = s->statements;
-	for (int i = 0; i < KEPT; i++) {
-		struct kept *k = &all->kept[i];
-		if (k->st && k->hash == hash && !sqlite3_stmt_busy(k->st) &&
-		    !strcmp(sqlite3_sql(k->st), sql)) {
-			sqlite3_clear_bindings(k->st);
-			return k->st;
+	for (uint64_t i = 0; i < WAYS; i++) {
+		struct kept *k = &s->statements->kept[(hash + i) % KEPT];
+		if (!k->st || !sqlite3_stmt_busy(k->st)) {
+			if (k->st && k->hash == hash && !strcmp(sqlite3_sql(k->st), sql)) {
+				sqlite3_clear_bindings(k->st);
+				return k->st;
+			}
+			if (!free_one || (free_one->st && !k->st))
+				free_one = k;
 		}
 	}
-	for (int i = 0; i < KEPT && !free_one; i++) {
-		struct kept *k = &all->kept[(all->next + i) % KEPT];
-		if (!k->st || !sqlite3_stmt_busy(k->st))
-			free_one = k;
-	}
 	if (!free_one) { /* so deep a recursion does not exist */
-		fprintf(stderr, "sandbox-dataverse: %d statements are running\n", KEPT);
+		fprintf(stderr, "sandbox-dataverse: too many statements are running\n");
 		abort();
 	}
-	all->next = (int)(free_one - all->kept + 1) % KEPT;
 	sqlite3_finalize(free_one->st);
 	*free_one = (struct kept){.hash = hash, .st = store_prepare(s, sql)};
 	return free_one->st;

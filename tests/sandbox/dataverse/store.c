@@ -26,7 +26,11 @@ static const struct {
 	     {"Lookup", T_LOOKUP},
 	     {"Customer", T_LOOKUP},
 	     {"Owner", T_LOOKUP},
-	     {"MultiSelectPicklist", T_CHOICES}};
+	     {"MultiSelectPicklist", T_CHOICES},
+	     {"EntityName", T_ENTITY_NAME},
+	     {"Image", T_IMAGE},
+	     {"File", T_IMAGE},
+	     {"Virtual", T_VIRTUAL}};
 
 static const char *text(const cJSON *o, const char *name)
 {
@@ -143,6 +147,8 @@ static bool read_table(struct store *s, const char *path, char *why, size_t size
 			    .id = text(json, "primaryId"),
 			    .primary_name = text(json, "primaryName"),
 			    .tracking = truth(json, "changeTracking"),
+			    .intersect = truth(json, "isIntersect"),
+			    .visible = 1,
 			    .samples_per_contact = number(json, "samplesPerContact", 0),
 			    .json = json};
 	t->columns = calloc((size_t)cJSON_GetArraySize(columns), sizeof *t->columns);
@@ -216,6 +222,7 @@ bool store_open(struct store *s, const char *dir, const char *data, char *why, s
 		snprintf(why, size, "%s: %s", data ? data : ":memory:", sqlite3_errmsg(s->db));
 		return false;
 	}
+	store_collations(s);
 	store_exec(
 	    s, "PRAGMA journal_mode=WAL; PRAGMA synchronous=OFF;"
 	       "CREATE TABLE IF NOT EXISTS _deleted (tab TEXT, id TEXT, version INTEGER);"

@@ -50,7 +50,9 @@ struct column {
 
 struct table {
 	const char *name, *schema_name, *set, *id, *primary_name;
-	bool tracking;
+	bool tracking, intersect;
+	double visible;	     /* the part of the rows that the caller's role sees, 0 to 1 */
+	bool only_own_level; /* the role's read is below the organization: no change tracking */
 	double samples_per_contact;
 	struct column *columns;
 	int count;
@@ -62,6 +64,7 @@ struct store {
 	struct table *tables;
 	int count;
 	int64_t version;	       /* the last one given out */
+	int64_t metadata_version;      /* moves with every change of a definition */
 	int64_t expired;	       /* delta tokens up to this version are too old */
 	struct statements *statements; /* see statement.c */
 	int depth;		       /* of transactions within each other */
@@ -104,6 +107,8 @@ sqlite3_stmt *store_statement(struct store *s, const char *sql);
 void store_release(sqlite3_stmt *st);
 /* Before the shape of a table changes, and at the end. */
 void store_forget_statements(struct store *s);
+/* Comparisons that SQLite does not have; see collate.c. */
+void store_collations(struct store *s);
 void store_exec(struct store *s, const char *sql);
 
 #endif
