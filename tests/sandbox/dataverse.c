@@ -18,6 +18,8 @@
 
 #define API "/api/data/v9.2"
 
+enum { URL_MAX = 32768 };
+
 /* ---- helpers of the API --------------------------------------------------------------------------- */
 
 void api_headers(struct reply *rep)
@@ -239,6 +241,10 @@ static void handle(void *state, const struct request *req, struct reply *rep)
 
 	if (control(d, req->path, req, rep))
 		return;
+	if (strlen(req->url) > URL_MAX) { /* the limit of "Query data using the Web API" */
+		reply_text(rep, 414, "%s", "");
+		return;
+	}
 	if (ends_with(req->path, "/oauth2/v2.0/token")) {
 		token_endpoint(d, req->path, req, rep);
 	} else if (ends_with(req->path, "/oauth2/token")) {
@@ -246,6 +252,7 @@ static void handle(void *state, const struct request *req, struct reply *rep)
 	} else if (!strncmp(req->path, API, sizeof API - 1)) {
 		if (token_authorized(d, req, rep)) {
 			snprintf(d->user, sizeof d->user, "%s", d->users[d->caller]);
+			snprintf(d->store.owner, sizeof d->store.owner, "%s", d->user);
 			api_dispatch(d, req, rep);
 		}
 	} else {
@@ -345,7 +352,8 @@ static bool open_product(void *state, struct server *srv, char *why, size_t size
 		cJSON_DeleteItemFromObjectCaseSensitive((cJSON *)t->json, "bulk");
 		cJSON_AddFalseToObject((cJSON *)t->json, "bulk");
 	}
-	fixed_make(&d->store);
+	fixed_make(d);
+	snprintf(d->store.owner, sizeof d->store.owner, "%s", d->user);
 	if (server_contacts(srv) && store_is_empty(&d->store))
 		sample_make(d, server_contacts(srv), server_seed(srv));
 	return true;

@@ -399,7 +399,12 @@ static void fill_system(struct store *s, struct table *t, struct row *r, bool in
 			set(r, i, r->given[i] && r->values[i] ? r->values[i] : time_text);
 		else if (c->system && !strcmp(c->system, "version"))
 			set(r, i, version);
-		else if (insert && !r->given[i] && cJSON_IsBool(fallback))
+		else if (c->system && !strcmp(c->system, "owner") && insert && !r->given[i] &&
+			 *s->owner && c->targets && c->targets->child) {
+			set(r, i, s->owner);
+			free(r->targets[i]);
+			r->targets[i] = strdup(c->targets->child->string);
+		} else if (insert && !r->given[i] && cJSON_IsBool(fallback))
 			set(r, i, cJSON_IsTrue(fallback) ? "true" : "false");
 		else if (insert && !r->given[i] && cJSON_IsNumber(fallback)) {
 			char n[24];

@@ -67,6 +67,7 @@ struct store {
 	int64_t metadata_version;      /* moves with every change of a definition */
 	int64_t expired;	       /* delta tokens up to this version are too old */
 	struct statements *statements; /* see statement.c */
+	char owner[37];		       /* of rows made now: the user who asks */
 	int depth;		       /* of transactions within each other */
 	int64_t undo[8];	       /* version at the start of each */
 };

@@ -91,7 +91,9 @@ void batch(struct dataverse *d, const struct request *req, struct reply *rep);
 const char *batch_reference(struct dataverse *d, const char *id, size_t len);
 
 /* fixed.c: rows that are there from the beginning, in tables that are empty. */
-void fixed_make(struct store *s);
+void fixed_make(struct dataverse *d);
+/* Lists the messages of a table that is new. */
+void fixed_messages(struct store *s, const struct table *t);
 
 /* The user (0 ..) of a good token, or -1. */
 int token_user(struct dataverse *d, const struct request *req);
