@@ -196,14 +196,10 @@ static void answer(struct write *w, struct table *t, const char *id, const struc
 			reply_header(w->rep, "OData-EntityId", "%s/%s(%s)", root, t->set, id);
 		w->rep->status = 204;
 	} else {
-		char *version = current(w, t, id, "_version");
 		api_read_row(w->d, t, id, w->req, w->rep);
 		reply_header(w->rep, "Preference-Applied", "return=representation");
-		if (w->rep->status == 200) {
-			reply_header(w->rep, "ETag", "W/\"%s\"", version ? version : "");
-			w->rep->status = created ? 201 : 200;
-		}
-		free(version);
+		if (w->rep->status == 200 && created)
+			w->rep->status = 201;
 	}
 	free(key);
 }
