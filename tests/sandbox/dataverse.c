@@ -255,6 +255,9 @@ static void handle(void *state, const struct request *req, struct reply *rep)
 			snprintf(d->store.owner, sizeof d->store.owner, "%s", d->user);
 			api_dispatch(d, req, rep);
 		}
+	} else if (!strncmp(req->path, "/api/search/", 12)) {
+		if (token_authorized(d, req, rep))
+			api_not_implemented(rep, "the search API");
 	} else {
 		rep->status = 404;
 	}

@@ -174,14 +174,14 @@ bool token_authorized(struct dataverse *d, const struct request *req, struct rep
 	snprintf(rep->route, sizeof rep->route, "unauthorized");
 	/* Clients find the tenant and the resource in here, so both stay in every challenge. */
 	reply_header(rep, "WWW-Authenticate",
-		     "Bearer %sauthorization_uri=%s://%s/%s/oauth2/authorize, resource_id=%s://%s/",
-		     verdict == EXPIRED
-			 ? "error=invalid_token, error_description=The access token has expired, "
-		     : verdict == INVALID
-			 ? "error=invalid_token, error_description=Error during token validation!, "
-			 : "",
+		     "Bearer authorization_uri=%s://%s/%s/oauth2/authorize, resource_id=%s://%s/%s",
 		     req->scheme, req->host, d->tenant ? d->tenant : "sandbox", req->scheme,
-		     req->host);
+		     req->host,
+		     verdict == EXPIRED
+			 ? ", error=invalid_token, error_description=The access token has expired"
+		     : verdict == INVALID ? ", error=invalid_token, error_description=Error during "
+					    "token validation!"
+					  : "");
 	reply_text(rep, 401, "%s", "");
 	return false;
 }

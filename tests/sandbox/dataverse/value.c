@@ -364,6 +364,9 @@ bool value_take(struct write *w, struct table *t, struct column *c, const cJSON 
 		for (char *g = value; *g; g++)
 			*g = (char)tolower((unsigned char)*g);
 		break;
+	case T_IMAGE:
+		api_not_implemented(w->rep, "file and image columns");
+		return false;
 	case T_LOOKUP:
 		api_error(w->rep, 400, E_PAYLOAD,
 			  "CRM do not support direct update of Entity Reference properties, Use "

@@ -395,6 +395,10 @@ void write_property(struct write *w, struct table *t, struct key *k, const char 
 	struct row r;
 	char id[37] = "";
 
+	if (c && c->type == T_IMAGE) {
+		api_not_implemented(w->rep, "file and image columns");
+		return;
+	}
 	if (!c || c->type == T_LOOKUP) {
 		api_error(w->rep, 404, E_QUERY, "Resource not found for the segment '%.100s'.",
 			  name);
