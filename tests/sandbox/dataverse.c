@@ -359,6 +359,12 @@ static bool open_product(void *state, struct server *srv, char *why, size_t size
 	snprintf(d->store.owner, sizeof d->store.owner, "%s", d->user);
 	if (server_contacts(srv) && store_is_empty(&d->store))
 		sample_make(d, server_contacts(srv), server_seed(srv));
+	for (int i = 0; i < d->store.count; i++) {
+		const cJSON *key;
+		cJSON_ArrayForEach(
+		    key, cJSON_GetObjectItemCaseSensitive(d->store.tables[i].json, "keys"))
+		    key_index(&d->store, &d->store.tables[i], key);
+	}
 	return true;
 }
 
