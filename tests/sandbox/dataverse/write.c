@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 enum { DEPTH_MAX = 8 }; /* of related rows in one create */
 
@@ -181,6 +182,26 @@ static bool wants_row(const struct write *w)
 	       !strcmp(value, "representation");
 }
 
+/* "Update and delete table rows": $expand of an update is passed over. Options are kept apart by &
+ * alone, since a literal & is escaped. */
+static char *without_expand(const char *query)
+{
+	char *out = strdup(query), *to = out;
+
+	while (*query) {
+		size_t n = strcspn(query, "&");
+		if (strncmp(query, "$expand=", 8) && strncasecmp(query, "%24expand=", 10)) {
+			if (to > out)
+				*to++ = '&';
+			memcpy(to, query, n);
+			to += n;
+		}
+		query += n + (query[n] == '&');
+	}
+	*to = 0;
+	return out;
+}
+
 /* 204 and the address of the row, by the key that the request used; or the row itself. */
 static void answer(struct write *w, struct table *t, const char *id, const struct key *k,
 		   bool created)
@@ -196,7 +217,12 @@ static void answer(struct write *w, struct table *t, const char *id, const struc
 			reply_header(w->rep, "OData-EntityId", "%s/%s(%s)", root, t->set, id);
 		w->rep->status = 204;
 	} else {
-		api_read_row(w->d, t, id, w->req, w->rep);
+		struct request req = *w->req;
+		char *query = k ? without_expand(req.query) : NULL;
+		if (query)
+			req.query = query;
+		api_read_row(w->d, t, id, &req, w->rep);
+		free(query);
 		reply_header(w->rep, "Preference-Applied", "return=representation");
 		if (w->rep->status == 200 && created)
 			w->rep->status = 201;
