@@ -17,8 +17,10 @@
 
 void payload_new_id(struct dataverse *d, char id[37])
 {
-	struct rng r = {(uint64_t)(d->store.version + ++d->made) * 0x9e3779b97f4a7c15u ^
-			server_seed(d->server)};
+	/* Versions never come back, also in a store that is opened again; made does. */
+	struct rng r = {
+	    ((uint64_t)d->store.version * 0x9e3779b97f4a7c15u + ++d->made * 0xbf58476d1ce4e5b9u) ^
+	    server_seed(d->server)};
 	rng_guid(&r, id);
 }
 
