@@ -102,8 +102,9 @@ static bool take_headers(struct batch *b, struct slice *s, struct reply_header *
 		const char *colon = memchr(line.at, ':', (size_t)(line.end - line.at));
 		if (!colon || colon == line.at)
 			return malformed(b, "a header without a colon.");
-		if (memchr(line.at, 0, (size_t)(line.end - line.at)))
-			return malformed(b, "a NUL in a header.");
+		for (const char *c = line.at; c < line.end; c++)
+			if ((unsigned char)*c < 0x20 && *c != '\t')
+				return malformed(b, "a control character in a header.");
 		char *name = copy(line.at, colon), *value = copy(colon + 1, line.end);
 		size_t same = 0;
 		while (same < *count && strcasecmp(headers[same].name, name))

@@ -26,8 +26,16 @@ void payload_new_id(struct dataverse *d, char id[37])
 
 cJSON *payload_body(struct write *w)
 {
-	cJSON *json = value_parse(w->req->body, w->req->body_len);
+	const char *type = request_header(w->req, "Content-Type");
 
+	if (type && strncasecmp(type, "application/json", 16)) {
+		api_error(w->rep, 415, "",
+			  "No MediaTypeFormatter is available to read an object of type "
+			  "'CrmEdmEntityObject' from content with media type '%.*s'.",
+			  (int)strcspn(type, ";"), type);
+		return NULL;
+	}
+	cJSON *json = value_parse(w->req->body, w->req->body_len);
 	if (!cJSON_IsObject(json)) {
 		cJSON_Delete(json);
 		api_error(

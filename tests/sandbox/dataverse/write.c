@@ -202,11 +202,26 @@ static char *without_expand(const char *query)
 	return out;
 }
 
+/* A key as a header can hold it: nothing but printable ASCII, escaped as in a URL. */
+static char *escaped(char *key)
+{
+	char *out = malloc(strlen(key) * 3 + 1), *to = out;
+
+	for (const char *s = key; *s; s++)
+		if (*s > 0x20 && *s < 0x7f && *s != '%')
+			*to++ = *s;
+		else
+			to += sprintf(to, "%%%02X", (unsigned char)*s);
+	*to = 0;
+	free(key);
+	return out;
+}
+
 /* 204 and the address of the row, by the key that the request used; or the row itself. */
 static void answer(struct write *w, struct table *t, const char *id, const struct key *k,
 		   bool created)
 {
-	char root[400], *key = k ? key_text(t, k) : NULL;
+	char root[400], *key = k ? escaped(key_text(t, k)) : NULL;
 
 	if (!wants_row(w)) {
 		api_root(w->req, root, sizeof root);
