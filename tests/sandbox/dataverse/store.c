@@ -336,6 +336,20 @@ bool store_exists(struct store *s, const struct table *t, const char *id)
 	return found;
 }
 
+char *store_value(struct store *s, const struct table *t, const char *id, const char *column)
+{
+	char sql[300], *value = NULL;
+
+	snprintf(sql, sizeof sql, "SELECT \"%s\" FROM \"%s\" WHERE \"%s\"=?", column, t->name,
+		 t->id);
+	sqlite3_stmt *st = store_statement(s, sql);
+	sqlite3_bind_text(st, 1, id, -1, SQLITE_STATIC);
+	if (sqlite3_step(st) == SQLITE_ROW && sqlite3_column_text(st, 0))
+		value = strdup((const char *)sqlite3_column_text(st, 0));
+	store_release(st);
+	return value;
+}
+
 static void history(struct store *s, const struct table *t, const char *id, const char *method,
 		    cJSON *body)
 {

@@ -89,6 +89,8 @@ struct row {
 struct row row_new(const struct table *t);
 void row_free(const struct table *t, struct row *r);
 
+/* What the column of a row holds: malloc'ed, NULL for null. */
+char *store_value(struct store *s, const struct table *t, const char *id, const char *column);
 /* Nest: an inner one that is not kept undoes only its own writes. */
 void store_begin(struct store *s);
 void store_end(struct store *s, bool keep);
