@@ -256,6 +256,17 @@ static void on_row(struct dataverse *d, struct table *t, const char *key, const 
 	key_free(&k);
 }
 
+static bool is_definition(const char *path, size_t n)
+{
+	static const char *const sets[] = {"EntityDefinitions", "RelationshipDefinitions",
+					   "GlobalOptionSetDefinitions"};
+
+	for (size_t i = 0; i < sizeof sets / sizeof *sets; i++)
+		if (strlen(sets[i]) == n && !strncmp(path, sets[i], n))
+			return true;
+	return false;
+}
+
 static void api(struct dataverse *d, const char *rest, const struct request *req, struct reply *rep)
 {
 	size_t n = strcspn(rest, "(/");
@@ -270,10 +281,16 @@ static void api(struct dataverse *d, const char *rest, const struct request *req
 		whoami(d, req, rep);
 		return;
 	}
-	if (n == 17 && !strncmp(rest, "EntityDefinitions", 17) && !strcmp(req->method, "GET")) {
-		api_definitions(d, rest + 17, req, rep);
+	if (!strcmp(rest, "$metadata") && !strcmp(req->method, "GET")) {
+		api_csdl(d, req, rep);
 		return;
 	}
+	if (is_definition(rest, n)) {
+		api_definitions(d, rest, req, rep);
+		return;
+	}
+	if (api_function(d, rest, req, rep))
+		return;
 	if (*rest == '$') {
 		api_not_implemented(rep, rest);
 		return;
@@ -299,12 +316,8 @@ static void handle(void *state, const struct request *req, struct reply *rep)
 
 	if (!path) {
 		reply_text(rep, 400, "%s", "malformed escape in the path");
-	} else if (!strcmp(path, "/_sandbox/expire-delta-tokens") && !strcmp(req->method, "POST")) {
-		d->store.expired = d->store.version++; /* tokens of later reads are above it */
-		rep->status = 204;
-	} else if (!strcmp(path, "/_sandbox/revoke-tokens") && !strcmp(req->method, "POST")) {
-		d->token_epoch++;
-		rep->status = 204;
+	} else if (api_control(d, path, req, rep)) {
+		; /* done */
 	} else if (n > 18 && !strcmp(path + n - 18, "/oauth2/v2.0/token")) {
 		token(d, req, rep);
 	} else if (!strncmp(path, API "/", sizeof API) || !strcmp(path, API)) {
@@ -370,6 +383,9 @@ static bool open_product(void *state, struct server *srv, char *why, size_t size
 		return false;
 	if (server_contacts(srv) && store_is_empty(&d->store))
 		sample_make(d, server_contacts(srv), server_seed(srv));
+	sample_rows(d);
+	for (int i = 0; i < d->store.count; i++)
+		store_index(&d->store, &d->store.tables[i]);
 	return true;
 }
 
@@ -391,6 +407,7 @@ static void close_product(void *state)
 {
 	struct dataverse *d = state;
 	store_close(&d->store);
+	sqlite3_close(d->backup);
 }
 
 int main(int argc, char **argv)

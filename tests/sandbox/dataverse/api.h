@@ -12,6 +12,7 @@ struct dataverse {
 	long token_lifetime;
 	int64_t token_epoch; /* tokens issued before a revocation are no good */
 	long tokens;
+	sqlite3 *backup; /* see control.c */
 };
 
 /* Codes of "data service errors". */
@@ -57,11 +58,22 @@ void api_delete(struct dataverse *d, struct table *t, const char *id, const stru
 /* CreateMultiple and UpsertMultiple: one transaction. */
 void api_multiple(struct dataverse *d, struct table *t, bool upsert, const struct request *req,
 		  struct reply *rep);
-void api_definitions(struct dataverse *d, const char *rest, const struct request *req,
+/* EntityDefinitions, RelationshipDefinitions, GlobalOptionSetDefinitions and what is below. */
+void api_definitions(struct dataverse *d, const char *path, const struct request *req,
 		     struct reply *rep);
+void api_csdl(struct dataverse *d, const struct request *req, struct reply *rep);
+/* functions.c: unbound functions and actions, without parentheses; false when it knows none. */
+bool api_function(struct dataverse *d, const char *path, const struct request *req,
+		  struct reply *rep);
+/* control.c: POST /_sandbox/restrict, backup, restore; false when it is none of them. */
+bool api_control(struct dataverse *d, const char *path, const struct request *req,
+		 struct reply *rep);
 
 /* Makes n contacts and what belongs to them. */
 void sample_make(struct dataverse *d, long contacts, uint64_t seed);
+
+/* The rows that table files name themselves ("rows"), where there are none yet. */
+void sample_rows(struct dataverse *d);
 
 bool is_guid(const char *s);
 
