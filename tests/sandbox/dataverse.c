@@ -147,6 +147,17 @@ static void on_row(struct dataverse *d, struct table *t, const char *key, const 
 	key_free(&k);
 }
 
+static bool is_definition(const char *path, size_t n)
+{
+	static const char *const sets[] = {"EntityDefinitions", "RelationshipDefinitions",
+					   "GlobalOptionSetDefinitions"};
+
+	for (size_t i = 0; i < sizeof sets / sizeof *sets; i++)
+		if (strlen(sets[i]) == n && !strncmp(path, sets[i], n))
+			return true;
+	return false;
+}
+
 static void api_get(struct dataverse *d, const char *rest, const struct request *req,
 		    struct reply *rep)
 {
@@ -160,8 +171,8 @@ static void api_get(struct dataverse *d, const char *rest, const struct request 
 		whoami(d, req, rep);
 		return;
 	}
-	if (n == 17 && !strncmp(rest, "EntityDefinitions", 17)) {
-		api_definitions(d, rest + 17, req, rep);
+	if (!strcmp(rest, "$metadata")) {
+		api_csdl(d, req, rep);
 		return;
 	}
 	if (*rest == '$') {
@@ -201,7 +212,14 @@ void api_dispatch(struct dataverse *d, const struct request *req, struct reply *
 		api_error(rep, 404, E_QUERY, "No part of the Web API: this is " API "/.");
 	} else {
 		const char *rest = path[sizeof API - 1] ? path + sizeof API : "";
-		if (!strcmp(req->method, "GET"))
+		bool definition = is_definition(rest, strcspn(rest, "(/"));
+		if (definition && d->store.depth && strcmp(req->method, "GET"))
+			api_not_implemented(rep, "changes of definitions in a change set");
+		else if (definition)
+			api_definitions(d, rest, req, rep);
+		else if (api_function(d, rest, req, rep))
+			; /* done */
+		else if (!strcmp(req->method, "GET"))
 			api_get(d, rest, req, rep);
 		else
 			route_write(d, rest, req, rep);
@@ -211,22 +229,13 @@ void api_dispatch(struct dataverse *d, const struct request *req, struct reply *
 
 /* ---- control ------------------------------------------------------------------------------------ */
 
-static bool control(struct dataverse *d, const char *path, const struct request *req,
-		    struct reply *rep)
+static bool control(struct dataverse *d, const struct request *req, struct reply *rep)
 {
-	if (strncmp(path, "/_sandbox/", 10) || strcmp(req->method, "POST"))
-		return false;
-	path += 10;
-	rep->status = 204;
-	if (!strcmp(path, "expire-delta-tokens"))
-		d->store.expired = d->store.version++; /* tokens of later reads are above it */
-	else if (!strcmp(path, "revoke-tokens"))
-		d->token_epoch++;
-	else if (!strcmp(path, "privileges"))
+	bool mine = !strcmp(req->path, "/_sandbox/privileges") && !strcmp(req->method, "POST");
+
+	if (mine)
 		privilege_control(d, req, rep);
-	else
-		return false;
-	return true;
+	return mine || api_control(d, req->path, req, rep);
 }
 
 static bool ends_with(const char *s, const char *end)
@@ -239,7 +248,7 @@ static void handle(void *state, const struct request *req, struct reply *rep)
 {
 	struct dataverse *d = state;
 
-	if (control(d, req->path, req, rep))
+	if (control(d, req, rep))
 		return;
 	if (strlen(req->url) > URL_MAX) { /* the limit of "Query data using the Web API" */
 		reply_text(rep, 414, "%s", "");
@@ -355,16 +364,13 @@ static bool open_product(void *state, struct server *srv, char *why, size_t size
 		cJSON_DeleteItemFromObjectCaseSensitive((cJSON *)t->json, "bulk");
 		cJSON_AddFalseToObject((cJSON *)t->json, "bulk");
 	}
+	sample_rows(d);
 	fixed_make(d);
 	snprintf(d->store.owner, sizeof d->store.owner, "%s", d->user);
 	if (server_contacts(srv) && store_is_empty(&d->store))
 		sample_make(d, server_contacts(srv), server_seed(srv));
-	for (int i = 0; i < d->store.count; i++) {
-		const cJSON *key;
-		cJSON_ArrayForEach(
-		    key, cJSON_GetObjectItemCaseSensitive(d->store.tables[i].json, "keys"))
-		    key_index(&d->store, &d->store.tables[i], key);
-	}
+	for (int i = 0; i < d->store.count; i++)
+		store_index(&d->store, &d->store.tables[i]);
 	return true;
 }
 
@@ -387,6 +393,7 @@ static void close_product(void *state)
 	struct dataverse *d = state;
 	store_close(&d->store);
 	limits_free(&d->limits);
+	sqlite3_close(d->backup);
 }
 
 int main(int argc, char **argv)

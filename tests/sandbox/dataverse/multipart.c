@@ -268,7 +268,8 @@ static bool take_part(struct reader *r, struct slice part, int change_set)
 	} else if (!encoding || strcasecmp(encoding, "binary")) {
 		good = malformed(r, "a part without Content-Transfer-Encoding: binary.");
 	} else {
-		good = take_operation(r, part, header_value(headers, count, "Content-ID"), change_set);
+		good =
+		    take_operation(r, part, header_value(headers, count, "Content-ID"), change_set);
 	}
 	header_free(headers, &count);
 	return good;
@@ -296,8 +297,7 @@ bool multipart_read(struct operations *o, const struct request *req, struct repl
 
 	*o = (struct operations){0};
 	if (!boundary_of(request_header(req, "Content-Type"), boundary))
-		return malformed(&r,
-				 "its Content-Type is not multipart/mixed with a boundary.");
+		return malformed(&r, "its Content-Type is not multipart/mixed with a boundary.");
 	o->list = calloc(REQUESTS_MAX, sizeof *o->list);
 	return take_parts(&r, body, boundary, 0);
 }
