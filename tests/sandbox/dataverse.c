@@ -421,15 +421,39 @@ int main(int argc, char **argv)
 	static const struct product product = {
 	    .name = "sandbox-dataverse",
 	    .synopsis =
-		"A part of the Dataverse Web API (v9.2) on loopback, for developing and testing\n"
-		"against. Client id and secret are both `sandbox`. To try it:\n\n"
+		"The Dataverse Web API (v9.2) on loopback, for developing and testing against. "
+		"Client\n"
+		"id and secret are both `sandbox`. To try it:\n\n"
 		"  sandbox-dataverse --listen 127.0.0.1:8080 --contacts 100 &\n"
 		"  T=$(curl -s 127.0.0.1:8080/any/oauth2/v2.0/token -d client_id=sandbox \\\n"
 		"    -d client_secret=sandbox -d grant_type=client_credentials \\\n"
 		"    -d scope=http://127.0.0.1:8080/.default | jq -r .access_token)\n"
-		"  curl -s -H \"Authorization: Bearer $T\" \\\n"
-		"    '127.0.0.1:8080/api/data/v9.2/contacts?$select=fullname&$top=3'\n\n"
-		"More control: POST /_sandbox/expire-delta-tokens, POST /_sandbox/revoke-tokens.",
+		"  get() { curl -sg -H \"Authorization: Bearer $T\" -H \"Prefer: $2\" \\\n"
+		"    \"127.0.0.1:8080/api/data/v9.2/$1\"; }\n"
+		"  get "
+		"'contacts?$select=fullname&$top=3&$expand=parentcustomerid_account($select=name)'"
+		"\n"
+		"  get 'contacts?$filter=contains(fullname,%27ann%27)&$count=true' \\\n"
+		"    'odata.include-annotations=\"*\"'\n"
+		"  get 'contacts?$select=fullname' odata.track-changes   then follow the links\n"
+		"  get 'EntityDefinitions?$select=LogicalName,EntitySetName'\n\n"
+		"Tables are the JSON files of --tables; the metadata API makes more of them, kept "
+		"with\n"
+		"the data. Which endpoint does what, and what is answered 501: COVERAGE.md beside "
+		"them.\n\n"
+		"Control, each a POST beside the API:\n"
+		"  /_sandbox/expire-delta-tokens   delta links given out so far are too old "
+		"(0x80044352)\n"
+		"  /_sandbox/revoke-tokens         access tokens given out so far are no good "
+		"(401)\n"
+		"  /_sandbox/restrict {\"table\":\"contact\",\"fraction\":0.5,\"level\":\"user\"}\n"
+		"      the caller reads this part of the rows only; without organization-level "
+		"read\n"
+		"      change tracking is answered 403; "
+		"{\"fraction\":1,\"level\":\"organization\"} undoes it\n"
+		"  /_sandbox/backup, /_sandbox/restore   all rows and the version counter, kept "
+		"and\n"
+		"      brought back, as when an environment is restored",
 	    .options = options,
 	    .option = option,
 	    .open = open_product,
