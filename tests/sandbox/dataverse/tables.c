@@ -817,6 +817,31 @@ static void below(struct dataverse *d, struct table *t, const char *rest, const 
 	absent(rep, rest);
 }
 
+/* With a table go the intersect tables that lead to it; a lookup of another table stands in the way. */
+static void delete_table(struct dataverse *d, const char *logical_name, struct reply *rep)
+{
+	char name[128];
+
+	snprintf(name, sizeof name, "%s", logical_name);
+	for (int i = 0; i < d->store.count; i++) {
+		struct table *u = &d->store.tables[i];
+		bool leads = false;
+		for (int k = 0; k < u->count; k++)
+			leads |=
+			    cJSON_GetObjectItemCaseSensitive(u->columns[k].targets, name) != NULL;
+		if (!leads || !strcmp(u->name, name))
+			continue;
+		if (!u->intersect) {
+			refuse(rep, "The table cannot be deleted: %s has a lookup to it.", u->name);
+			return;
+		}
+		store_undefine(&d->store, u);
+		i = -1;
+	}
+	store_undefine(&d->store, store_table(&d->store, name));
+	no_content(rep);
+}
+
 static void change_entity(struct dataverse *d, const char *rest, const cJSON *body,
 			  const struct request *req, struct reply *rep)
 {
@@ -842,10 +867,8 @@ static void change_entity(struct dataverse *d, const char *rest, const cJSON *bo
 			  "'POST'.");
 	else if (!cJSON_IsTrue(cJSON_GetObjectItemCaseSensitive(t->json, "custom")))
 		refuse(rep, "The table %s is not custom and cannot be deleted.", t->name);
-	else {
-		store_undefine(&d->store, t);
-		no_content(rep);
-	}
+	else
+		delete_table(d, t->name, rep);
 }
 
 static void change_relationship(struct dataverse *d, const char *rest, const cJSON *body,
