@@ -44,7 +44,7 @@ UNITS := $(patsubst tests/unit/%.c,$(B)/tests/unit-%,$(wildcard tests/unit/*.c))
 FUZZERS := $(patsubst tests/fuzz/%.c,$(B)/tests/fuzz-%,$(wildcard tests/fuzz/*.c))
 TOOLCHAIN := build/.packages
 
-.PHONY: all demo test check up down lint fuzz clean help format
+.PHONY: all demo test check up down lint fuzz soak clean help format
 all: $(STAGES) $(COMMAND) $(SANDBOXES)
 
 # Objects need the packages first, but must not be rebuilt when the stamp is touched. Schemas are
@@ -113,6 +113,8 @@ check: all $(UNITS) $(FUZZERS)
 test: all $(UNITS) $(FUZZERS) build/.jars
 	$(Q)BUILD=$(B) tests/run
 
+soak: all build/.jars
+	$(Q)tests/soak/run --seconds $(or $(SECONDS),1800)
 fuzz: | $(TOOLCHAIN)
 	$(Q)tests/fuzz/run $(SECONDS)
 lint: | $(TOOLCHAIN)
@@ -133,6 +135,7 @@ help:
 #: make up | down   the local world, left running | stopped
 #: make lint        warnings as errors, cppcheck, layer order, format
 #: make fuzz        fuzzers of everything that comes from outside, 60 s each (needs clang)
+#: make soak        extraction under kills and faults for 30 minutes (SECONDS=1800)
 #: make clean       stop the world and delete build/
 #: SANITIZE=address,undefined works with check and test; V=1 shows the commands
 

@@ -230,6 +230,13 @@ enum result kafka_read_all(rd_kafka_t *reader, const char *topic, int idle_ms,
 			   bool (*fn)(void *arg, const rd_kafka_message_t *msg), void *arg,
 			   struct error *err)
 {
+	return kafka_read_since(reader, topic, (wall_time){-1}, idle_ms, fn, arg, err);
+}
+
+enum result kafka_read_since(rd_kafka_t *reader, const char *topic, wall_time since, int idle_ms,
+			     bool (*fn)(void *arg, const rd_kafka_message_t *msg), void *arg,
+			     struct error *err)
+{
 	const struct rd_kafka_metadata *meta;
 	rd_kafka_topic_t *t = rd_kafka_topic_new(reader, topic, NULL);
 	rd_kafka_resp_err_t code = rd_kafka_metadata(reader, 0, t, &meta, 10000);
@@ -244,10 +251,14 @@ enum result kafka_read_all(rd_kafka_t *reader, const char *topic, int idle_ms,
 	rd_kafka_topic_partition_list_t *all = rd_kafka_topic_partition_list_new(8);
 	for (int i = 0; i < meta->topics[0].partition_cnt; i++, open++)
 		rd_kafka_topic_partition_list_add(all, topic, i)->offset =
-		    RD_KAFKA_OFFSET_BEGINNING;
+		    since.ms < 0 ? RD_KAFKA_OFFSET_BEGINNING : since.ms;
 	rd_kafka_metadata_destroy(meta);
 	if (!open)
 		r = error_config(err, "no-topic", "the topic %s does not exist", topic);
+	/* Nothing written since then is the end, as librdkafka says it. */
+	if (r == OK && since.ms >= 0 && (code = rd_kafka_offsets_for_times(reader, all, 10000)))
+		r = error_restart(err, "broker", "looking for a time in %s: %s", topic,
+				  rd_kafka_err2str(code));
 	rd_kafka_assign(reader, all);
 	mono_time last = mono_now();
 	while (r == OK && open && more) {

@@ -14,6 +14,7 @@
 
 #include <librdkafka/rdkafka.h>
 
+#include "clock.h"
 #include "config.h"
 #include "error.h"
 
@@ -54,8 +55,12 @@ rd_kafka_headers_t *kafka_times(wall_time source, wall_time observed); /* source
 #define KAFKA_SOURCE_TIME "tideway-source-time"
 #define KAFKA_OBSERVED_AT "tideway-observed-at"
 
-/* Reads all partitions of a topic from the beginning to where they end now (read_committed).
+/* Reads all partitions of a topic to where they end now (read_committed), from the first record
+ * written at or after a time, or from the beginning (since.ms < 0).
  * fn gets each record; it returns false to stop.  idle_ms bounds a wait without any progress. */
+enum result kafka_read_since(rd_kafka_t *reader, const char *topic, wall_time since, int idle_ms,
+			     bool (*fn)(void *arg, const rd_kafka_message_t *msg), void *arg,
+			     struct error *err);
 enum result kafka_read_all(rd_kafka_t *reader, const char *topic, int idle_ms,
 			   bool (*fn)(void *arg, const rd_kafka_message_t *msg), void *arg,
 			   struct error *err);

@@ -216,6 +216,7 @@ static enum result dataverse_request(void *state, struct load_job *job,
 
 	if (r != OK)
 		return r;
+	job->token = l->dataverse.oauth.serial;
 	buffer_reset(&l->body);
 	buffer_puts(&l->body, "{\"Targets\":[");
 	for (size_t i = 0; i < job->count; i++) {

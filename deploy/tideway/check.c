@@ -41,6 +41,21 @@ static void check_alone(struct checker *k, const struct flow *f)
 	}
 }
 
+/* The columns that a way to find changes needs. */
+static void check_changes(const struct flow *f, const struct table *t, struct problems *p)
+{
+	if (f->changes == CHANGES_TRACKING && !t->change_tracking)
+		problem(p, f->at,
+			"table %s has no change tracking: enable it in Dynamics and run `tideway "
+			"metadata pull`, or set \"changes\" to modifiedon, versionnumber or full",
+			f->table);
+	if (f->changes == CHANGES_MODIFIEDON && !table_column(t, "modifiedon"))
+		problem(p, f->at,
+			"table %s has no column modifiedon: set \"changes\" to "
+			"versionnumber or full",
+			f->table);
+}
+
 static void live_table(struct checker *k, struct place at, const struct table *saved,
 		       const char *const *columns, size_t n);
 static void live_resource(struct checker *k, struct place at, const struct resource *saved,
@@ -59,6 +74,8 @@ static void check_table_flow(struct checker *k, const struct flow *f)
 		problem(&k->problems, doc_place(doc_get(f->node, "table")), "%s", err.text);
 	if (*f->resource && resource_load(k->c->metadata_dir, f->resource, &resource, &err) != OK)
 		problem(&k->problems, doc_place(doc_get(f->node, "resource")), "%s", err.text);
+	if (table)
+		check_changes(f, table, &k->problems);
 	if (table && resource)
 		m = mapping_compile(f, table, resource, &k->problems);
 	if (m) {
@@ -196,6 +213,29 @@ static void print_json(const struct checker *k)
 	cJSON_Delete(all);
 }
 
+/* Reads count, too.  Microsoft, "requests limits and allocations": the base of a tenant. */
+enum { REQUESTS_A_DAY = 500000 };
+
+static void print_requests(const struct config *c)
+{
+	int64_t quiet = 0, busy = 0;
+
+	for (size_t i = 0; i < c->flow_count; i++) {
+		const struct flow *f = &c->flows[i];
+		if (f->kind == FLOW_EMAIL_EVENTS)
+			continue;
+		quiet += 86400000 / f->poll_ms;
+		busy += 86400000 / f->poll_min_ms;
+	}
+	if (busy)
+		printf(
+		    "asking Dynamics for changes takes %lld requests a day when all is quiet, %lld "
+		    "when something always changes: %.1f and %.1f %% of the %d that a tenant has "
+		    "at least\n",
+		    (long long)quiet, (long long)busy, 100.0 * (double)quiet / REQUESTS_A_DAY,
+		    100.0 * (double)busy / REQUESTS_A_DAY, REQUESTS_A_DAY);
+}
+
 static void print_text(const struct checker *k)
 {
 	size_t n = k->problems.count, flows = k->c ? k->c->flow_count : 0;
@@ -211,6 +251,8 @@ static void print_text(const struct checker *k)
 		fprintf(stderr, "%zu mistake%s\n", n, n == 1 ? "" : "s");
 	else
 		printf("%s: %zu flow%s, no mistakes\n", k->c->path, flows, flows == 1 ? "" : "s");
+	if (!n)
+		print_requests(k->c);
 }
 
 /* In the order of the files, then of the lines. */
@@ -247,6 +289,8 @@ int command_check(int argc, char **argv)
 	struct config *c =
 	    config_read(line.configs.items, line.configs.count, command_env, &k.problems);
 	k.c = c;
+	if (c)
+		kafka_check(c, &k.problems);
 	/* Connections with mistakes in them lead nowhere. */
 	if (c && !offline && !k.problems.count)
 		open_live(&k);

@@ -52,7 +52,7 @@ def test_a_broken_configuration_ends_with_100(case):
             expect(word in err, f"check of {new!r} does not say {word!r}: {err}")
         ends(case, "transform-contact", "contacts", 100, f"-broken.yaml:{line}:")
     broken("    deletes: apply", "    deleets: apply", "deleets")
-    broken("    poll: 30s", "    poll: soon", "poll")
+    broken("    poll: 60s", "    poll: soon", "poll")
     broken("from: firstname, ", "from: forename, ", "forename")
     broken("to: firstName}", "to: firstname}", "firstname")
     broken("bootstrap.servers: ${KAFKA_BROKERS}", "bootstrap.servers: ${NO_SUCH}", "NO_SUCH")

@@ -19,7 +19,8 @@ SHOWS(what_is_put_in_comes_out)
 				  .version = INT64_MAX,
 				  .offset = ((int64_t)1 << 40) - 2,
 				  .parent = 0xffffffff,
-				  .unsure = true});
+				  .unsure = true,
+				  .consent = 0x81});
 	put(t, "b", (struct loaded_entry){.offset = -1, .deleted = true});
 	assert_true(loaded_find(t, "a", 1, &e));
 	assert_true(e.hash == UINT64_MAX && e.epoch == -7 && e.version == INT64_MAX);
