@@ -171,10 +171,12 @@ static void read_loading(struct reader *r, struct node map, struct flow *f)
 void read_flow(struct reader *r, struct node key, struct node map, struct flow *f)
 {
 	static const char *const table_keys[] = {
-	    "kind",	 "table",	 "resource",	  "key",       "fields",	  "links",
-	    "filter",	 "filtered_out", "deletes",	  "deactivate", "consent",	  "poll",
-	    "page_size", "commit_interval", "max_in_flight", "request_timeout", "on_unknown",
-	    "address", "address_filter", "orphan_after", "changes", "overlap", "max_deletes", NULL};
+	    "kind",	  "table",	     "resource",       "key",
+	    "fields",	  "links",	     "filter",	       "filtered_out",
+	    "deletes",	  "deactivate",	     "consent",	       "poll",
+	    "page_size",  "commit_interval", "max_in_flight",  "request_timeout",
+	    "on_unknown", "address",	     "address_filter", "orphan_after",
+	    "changes",	  "overlap",	     "max_deletes",    NULL};
 	static const char *const event_keys[] = {"kind",       "since",		"files",
 						 "activities", "poll",		"commit_interval",
 						 "batch_size", "max_in_flight", "request_timeout",

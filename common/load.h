@@ -66,7 +66,7 @@ struct partition {
 	struct mark mark; /* as it will be committed next */
 	int64_t committed_ahead;
 	bool mark_changed; /* it is committed although the position is not */
-	int64_t next; /* behind the last record that was read */
+	int64_t next;	   /* behind the last record that was read */
 	mono_time last_record;
 	struct loaded *loaded;
 	/* After a take-over from an owner that left requests behind: */
@@ -74,10 +74,10 @@ struct partition {
 	mono_time held_until;
 	bool check_gap;
 	int64_t no_skip_below; /* offsets that are written although the hash says unchanged */
-	bool full;     /* paused, until the record that holds it up is done */
-	bool leaving;  /* nothing more is sent */
+	bool full;	       /* paused, until the record that holds it up is done */
+	bool leaving;	       /* nothing more is sent */
 	bool in_doubt; /* something was sent, got no answer, and is left to the next owner */
-	bool sweeping;	       /* the deletes of a sweep are on their way */
+	bool sweeping; /* the deletes of a sweep are on their way */
 	size_t sweep_left;
 };
 
@@ -161,6 +161,9 @@ void load_take_answers(struct loop *l);
 void load_release_partition(struct loop *l, int32_t partition);
 int64_t load_next_wait(struct loop *l, mono_time now);
 void load_free_jobs(struct loop *l);
+/* Must it be written?  e: what the target has; deleted where nothing is known. */
+enum loaded_verdict load_judge(struct loop *l, int32_t partition, const void *key, size_t key_len,
+			       const struct load_item *it, struct loaded_entry *e);
 /* A record that needs no request is finished. */
 void load_finish(struct loop *l, struct window_item *slot);
 

@@ -42,7 +42,8 @@ void load_set_limits(struct loop *l, mono_time now)
 		if (p->held_until.ms && !mono_until(now, p->held_until)) {
 			p->held_until = (mono_time){0};
 			if (!p->reading_ahead)
-				log_info("partition goes on", "partition", log_int((int64_t)i), NULL);
+				log_info("partition goes on", "partition", log_int((int64_t)i),
+					 NULL);
 		}
 		bool held = p->leaving || p->reading_ahead || p->held_until.ms ||
 			    p->committed_ahead <= p->committed;
@@ -109,13 +110,14 @@ static bool restore_entry(void *arg, rd_kafka_message_t *m)
 		return false;
 	}
 	if (rec.partitions != s->l->input_partitions) {
-		s->r = error_config(s->err, "partitions",
-				    "%s was written when %s had %d partitions, now it has %d: keys "
-				    "are elsewhere. Delete the topic %s, make it anew with `tideway "
-				    "topics create`, then `tideway replay` this stage: that costs "
-				    "calls, and nothing else",
-				    s->l->loaded_name, s->l->stage->self->input, rec.partitions,
-				    s->l->input_partitions, s->l->loaded_name);
+		s->r =
+		    error_config(s->err, "partitions",
+				 "%s was written when %s had %d partitions, now it has %d: keys "
+				 "are elsewhere. Delete the topic %s, make it anew with `tideway "
+				 "topics create`, then `tideway replay` this stage: that costs "
+				 "calls, and nothing else",
+				 s->l->loaded_name, s->l->stage->self->input, rec.partitions,
+				 s->l->input_partitions, s->l->loaded_name);
 		return false;
 	}
 	s->entries++;

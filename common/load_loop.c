@@ -25,6 +25,7 @@ enum {
 	WINDOW_MIN = 1000,
 	MESSAGES_AT_ONCE = 1000,
 	SPAN_MAX = 10000,
+	OPEN_TRIES = 10,
 };
 
 struct partition *load_partition(struct loop *l, int32_t id)
@@ -97,19 +98,25 @@ bool load_prepare(struct loop *l, rd_kafka_message_t *m, struct load_item *out)
 	return true;
 }
 
-/* A later record of a key that waits goes instead of it.  The key may have been written by an
- * owner before us, so what differs is not skipped any more. */
+/* A later record of a key that waits goes instead of it.  The earlier one may have been written by
+ * an owner before us, if it was to be written: then the later one is not skipped any more. */
 static bool coalesce(struct loop *l, struct window_item *last, const rd_kafka_message_t *m,
 		     struct load_item *it)
 {
 	struct load_item *before = last ? last->payload : NULL;
+	struct loaded_entry e;
 
 	if (!last || window_is_busy(last) || last->orphan || last->partition != m->partition ||
-	    before->why || it->why || !l->loader->merge ||
-	    !l->loader->merge(l->state, &before->r, &it->r))
+	    before->why || it->why || !l->loader->merge)
 		return false;
-	it->no_skip = before->no_skip || before->r.hash != it->r.hash ||
-		      before->r.is_delete != it->r.is_delete;
+	/* Of what needs no writing nothing is taken over. */
+	it->no_skip = before->no_skip;
+	if (load_judge(l, m->partition, last->key, last->key_len, before, &e) == LOADED_WRITE) {
+		if (!l->loader->merge(l->state, &before->r, &it->r))
+			return false;
+		it->no_skip |=
+		    before->r.hash != it->r.hash || before->r.is_delete != it->r.is_delete;
+	}
 	it->parked = before->parked;
 	load_count(l, m->partition, COUNT_COALESCED, 1);
 	if (before->swept)
@@ -325,7 +332,8 @@ static void report_counts(struct loop *l, const char *msg, const int64_t *counts
 static void report(struct loop *l, mono_time now)
 {
 	if (l->governor.breaker == BREAKER_OPEN && !l->breaker_told)
-		log_warn("the target is away: paused", "for_ms", log_int(l->governor.open_ms), NULL);
+		log_warn("the target is away: paused", "for_ms", log_int(l->governor.open_ms),
+			 NULL);
 	if (l->breaker_told && l->governor.breaker == BREAKER_CLOSED)
 		log_info("the target is back", NULL);
 	l->breaker_told = l->governor.breaker != BREAKER_CLOSED;
@@ -424,8 +432,7 @@ static enum result open_memory(struct loop *l, struct error *err)
 	const struct stage *s = l->stage;
 	int have = 0;
 
-	l->parent_count =
-	    l->loader->parents ? l->loader->parents(l->state, l->parents) : 0;
+	l->parent_count = l->loader->parents ? l->loader->parents(l->state, l->parents) : 0;
 	for (size_t i = 0; i < l->parent_count; i++)
 		pipeline_loaded(s->config, l->parents[i], l->parent_topics[i]);
 	enum result r = kafka_partitions(l->watcher, s->self->input, &l->input_partitions, err);
@@ -437,10 +444,11 @@ static enum result open_memory(struct loop *l, struct error *err)
 	for (size_t i = 0; i < 2 && r == OK; i++) {
 		r = kafka_partitions(l->watcher, own[i], &have, err);
 		if (r == OK && have != l->input_partitions)
-			r = error_config(err, "partitions",
-					 "%s has %d partitions, %s has %d: delete the first, make it "
-					 "anew with `tideway topics create`, and replay this stage",
-					 own[i], have, s->self->input, l->input_partitions);
+			r = error_config(
+			    err, "partitions",
+			    "%s has %d partitions, %s has %d: delete the first, make it "
+			    "anew with `tideway topics create`, and replay this stage",
+			    own[i], have, s->self->input, l->input_partitions);
 	}
 	if (r == OK)
 		r = loaded_topic_new(s->wire, s->registry, l->loaded_name, &l->loaded_topic, err);
@@ -528,6 +536,25 @@ static void close_all(struct loop *l)
 	free(l->partitions);
 }
 
+/* A target that is there and busy is waited for; one that is away ends the start. */
+static enum result open_loader(struct loop *l, struct error *err)
+{
+	for (unsigned attempt = 1;; attempt++) {
+		enum result r = l->loader->open(l->stage, &l->state, err);
+		bool busy = r == RETRY &&
+			    (!strcmp(err->reason, "http-429") || !strcmp(err->reason, "http-503"));
+		if (!busy || attempt > OPEN_TRIES)
+			return r;
+		mono_time until = mono_add(mono_now(), stage_backoff_ms(attempt, &l->seed));
+		if (err->not_before.ms > until.ms)
+			until = err->not_before;
+		while (mono_until(mono_now(), until) && !stage_stop)
+			http_wait(l->stage->http, -1, 100);
+		if (stage_stop)
+			return r;
+	}
+}
+
 static enum result run(struct stage *s, void *arg, struct error *err)
 {
 	struct loop l = {.stage = s,
@@ -545,7 +572,7 @@ static enum result run(struct stage *s, void *arg, struct error *err)
 	l.seed = (uint32_t)wall_now().ms;
 	l.polled = l.committed_at = l.reported = l.hour_reported = mono_now();
 	governor_init(&l.governor, &limits, l.polled);
-	r = l.loader->open(s, &l.state, err);
+	r = open_loader(&l, err);
 	if (r == OK)
 		r = start(&l, err);
 	if (r == OK && (r = run_loop(&l)) != OK)

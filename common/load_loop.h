@@ -27,14 +27,14 @@ enum load_outcome { LOAD_NOTHING, LOAD_CREATED, LOAD_UPDATED, LOAD_DELETED };
 struct load_job {
 	void **records; /* the loader's, from prepare() */
 	size_t count;
-	unsigned step;	  /* the loader's own: 0 at first */
-	unsigned attempt; /* answers of RETRY so far */
-	unsigned unknown; /* the loader's own: answers that nobody documented */
-	unsigned token;	  /* the loader's own: which token the request went out with */
-	bool known;	  /* loaded.h has the key, not deleted */
+	unsigned step;	       /* the loader's own: 0 at first */
+	unsigned attempt;      /* answers of RETRY so far */
+	unsigned unknown;      /* the loader's own: answers that nobody documented */
+	unsigned token;	       /* the loader's own: which token the request went out with */
+	bool known;	       /* loaded.h has the key, not deleted */
 	uint32_t known_parent; /* and then: the parent that it needs, or 0 */
 	uint8_t consent;       /* and then: the flags that were written last */
-	bool doubtful;	  /* a request of this key may have reached the target, unanswered */
+	bool doubtful;	       /* a request of this key may have reached the target, unanswered */
 
 	const char *call;	   /* set by request(): what reports call it, a constant */
 	enum load_outcome outcome; /* set by answer() with OK */
@@ -52,7 +52,7 @@ struct load_record {
 	/* With memory: */
 	bool tombstone; /* a delete that says nothing but its key */
 	int64_t epoch, version, observed_ms;
-	uint64_t hash; /* of what would be written */
+	uint64_t hash;	 /* of what would be written */
 	uint32_t parent; /* fingerprint (parked_parent) of one that it cannot be without; or 0 */
 	uint8_t consent; /* flags that would be written; the loader's own */
 	bool partial;	 /* says only a part: flags that it does not name stay what they were */

@@ -20,7 +20,7 @@
 
 enum {
 	READ_IDLE_MS = 30000,
-	LOOK_MS = 200,	       /* how often released records are fetched */
+	LOOK_MS = 200, /* how often released records are fetched */
 	ARRIVALS_AT_ONCE = 2000,
 	RELEASE_AT_ONCE = 1000,
 	SWEEP_AT_LEAST = 100,
@@ -223,9 +223,9 @@ static void release_due(struct loop *l)
 		if (!p->ours || p->leaving || window_count(l->window) >= l->window_max ||
 		    !parked_due(l->parked, (int32_t)i, &first, &last))
 			continue;
-		enum result r = kafka_read_partition(l->reader, l->parked_name, (int32_t)i, first,
-						     last + 1, READ_IDLE_MS, release, tick, &s,
-						     &err);
+		enum result r =
+		    kafka_read_partition(l->reader, l->parked_name, (int32_t)i, first, last + 1,
+					 READ_IDLE_MS, release, tick, &s, &err);
 		if (r != OK)
 			load_give_up(l, &err);
 	}
@@ -272,8 +272,8 @@ static void sweep(struct loop *l, int32_t id)
 	if ((int64_t)unmet > allowed) {
 		log_error("the sweep would delete too much, and does not", "partition", log_int(id),
 			  "would_delete", log_int((int64_t)unmet), "of", log_int((int64_t)had),
-			  "allowed", log_int(allowed), "to_allow",
-			  "tideway replay --max-deletes", NULL);
+			  "allowed", log_int(allowed), "to_allow", "tideway replay --max-deletes",
+			  NULL);
 		return;
 	}
 	log_info("sweep", "partition", log_int(id), "deletes", log_int((int64_t)unmet), "of",
@@ -294,8 +294,8 @@ static void sweep_due(struct loop *l)
 		struct partition *p = &l->partitions[i];
 		if (!p->ours || p->leaving || !p->mark.sweep_end)
 			continue;
-		if (!p->sweeping && p->next >= p->mark.sweep_end &&
-		    window_position(l->window, (int32_t)i) >= p->mark.sweep_end)
+		if (!p->sweeping && p->next + 1 >= p->mark.sweep_end &&
+		    window_position(l->window, (int32_t)i) + 1 >= p->mark.sweep_end)
 			sweep(l, (int32_t)i);
 		if (p->sweeping && !p->sweep_left) {
 			p->sweeping = false;

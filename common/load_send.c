@@ -374,13 +374,11 @@ void load_take_answers(struct loop *l)
 
 /* ---- what goes out ---------------------------------------------------------------------------- */
 
-/* Writes nothing for what the target has, and nothing older than it has. */
-static bool needless(struct loop *l, struct window_item *slot, struct loaded_entry *was)
+enum loaded_verdict load_judge(struct loop *l, int32_t partition, const void *key, size_t key_len,
+			       const struct load_item *it, struct loaded_entry *e)
 {
-	const struct load_item *it = slot->payload;
-	struct partition *p = load_partition(l, slot->partition);
-	struct loaded_entry e;
-	bool there = loaded_find(p->loaded, slot->key, slot->key_len, &e);
+	struct partition *p = load_partition(l, partition);
+	bool there = loaded_find(p->loaded, key, key_len, e);
 	struct loaded_change c = {.is_delete = it->r.is_delete,
 				  .tombstone = it->r.tombstone,
 				  .epoch = it->r.epoch,
@@ -388,20 +386,31 @@ static bool needless(struct loop *l, struct window_item *slot, struct loaded_ent
 				  .observed_ms = it->r.observed_ms,
 				  .offset = it->input_offset,
 				  .hash = it->r.hash};
-	bool may_skip = !it->no_skip && it->input_offset >= p->no_skip_below;
 
-	*was = there ? e : (struct loaded_entry){.deleted = true};
+	if (!there)
+		*e = (struct loaded_entry){.deleted = true};
+	return loaded_judge(there ? e : NULL, &c,
+			    !it->no_skip && it->input_offset >= p->no_skip_below);
+}
+
+/* Writes nothing for what the target has, and nothing older than it has. */
+static bool needless(struct loop *l, struct window_item *slot, struct loaded_entry *was)
+{
+	const struct load_item *it = slot->payload;
+	struct loaded_entry e;
+	enum loaded_verdict v = load_judge(l, slot->partition, slot->key, slot->key_len, it, &e);
+
+	*was = e;
 	if (it->swept)
 		return was->deleted || e.met; /* it came back in the meantime */
-	enum loaded_verdict v = loaded_judge(there ? &e : NULL, &c, may_skip);
 	if (v == LOADED_WRITE)
 		return false;
 	load_count(l, slot->partition, v == LOADED_OLDER ? COUNT_OLDER : COUNT_UNCHANGED, 1);
-	bool newer = v == LOADED_UNCHANGED && !c.tombstone &&
-		     (c.epoch != e.epoch || c.version != e.version);
+	bool newer = v == LOADED_UNCHANGED && !it->r.tombstone &&
+		     (it->r.epoch != e.epoch || it->r.version != e.version);
 	if (newer) {
-		e.epoch = c.epoch;
-		e.version = c.version;
+		e.epoch = it->r.epoch;
+		e.version = it->r.version;
 	}
 	e.offset = later_of(e.offset, it->input_offset);
 	e.met = true;
@@ -409,7 +418,8 @@ static bool needless(struct loop *l, struct window_item *slot, struct loaded_ent
 	if (newer)
 		remember(l, slot, &e);
 	else
-		loaded_put(p->loaded, slot->key, slot->key_len, &e);
+		loaded_put(load_partition(l, slot->partition)->loaded, slot->key, slot->key_len,
+			   &e);
 	return true;
 }
 

@@ -35,8 +35,9 @@ static bool word(struct mark *m, const char *name, const char *value)
 		int64_t *to;
 		size_t n;
 	} words[] = {{"ahead", &m->ahead, 1},	      {"oldest", &m->oldest_ms, 1},
-		     {"force", &m->force, 1}, {"waiting", &m->waiting, 1},	      {"hour", &m->hour, 1},
-		     {"all", m->total, LOAD_COUNTS}, {"now", m->in_hour, LOAD_COUNTS}};
+		     {"force", &m->force, 1},	      {"waiting", &m->waiting, 1},
+		     {"hour", &m->hour, 1},	      {"all", m->total, LOAD_COUNTS},
+		     {"now", m->in_hour, LOAD_COUNTS}};
 	int64_t sweep[3];
 
 	for (size_t i = 0; i < sizeof words / sizeof *words; i++)

@@ -207,8 +207,8 @@ static struct governor_limits dataverse_limits(const struct stage *s)
 					c->max_requests_per_day};
 }
 
-static enum result dataverse_request(void *state, struct load_job *job,
-				     struct http_request *req, struct error *err)
+static enum result dataverse_request(void *state, struct load_job *job, struct http_request *req,
+				     struct error *err)
 {
 	struct dataverse_loader *l = state;
 	const struct activity_table *t = table_of(l, job->records[0]);

@@ -174,10 +174,10 @@ static void live_resource(struct checker *k, struct place at, const struct resou
 static void probe_key(struct checker *k, const struct flow *f, const struct resource *r)
 {
 	char nobody[] = "tideway-check-00000000-0000-4000-8000-000000000000";
-	_cleanup_(freep) char *path = f->filter_name ? xasprintf("%s/%s?%s=%s", r->path,
-								 f->filter_name,
-								 f->filter_parameter, nobody)
-						     : NULL;
+	_cleanup_(freep) char *path =
+	    f->filter_name
+		? xasprintf("%s/%s?%s=%s", r->path, f->filter_name, f->filter_parameter, nobody)
+		: NULL;
 	struct error err;
 
 	if (!k->http || k->notes[1] || k->problems.count)
