@@ -32,6 +32,8 @@ struct load_item {
 	bool parked;  /* parked.<resource> has a record of the key */
 	bool swept;   /* a complete replay did not meet the key */
 	bool expired; /* it waited too long for its parent */
+	/* It goes instead of one that was tried so often. */
+	unsigned attempt, unknown;
 	int64_t input_offset;
 };
 

@@ -118,6 +118,8 @@ static bool coalesce(struct loop *l, struct window_item *last, const rd_kafka_me
 		    before->r.hash != it->r.hash || before->r.is_delete != it->r.is_delete;
 	}
 	it->parked = before->parked;
+	it->attempt = before->attempt;
+	it->unknown = before->unknown;
 	load_count(l, m->partition, COUNT_COALESCED, 1);
 	if (before->swept)
 		load_partition(l, m->partition)->sweep_left--;

@@ -454,6 +454,10 @@ static struct job *next_ready(struct loop *l, mono_time now)
 		j->pub.known_parent = was.deleted ? 0 : was.parent;
 		j->pub.consent = was.deleted ? 0 : was.consent;
 		j->pub.doubtful |= it->no_skip;
+		if (!l->loader->batches) {
+			j->pub.attempt = it->attempt;
+			j->pub.unknown = it->unknown;
+		}
 		job_add(j, slot);
 		if (j->pub.count == l->batch_max) {
 			l->open[group] = NULL;
@@ -479,6 +483,8 @@ static bool overtaken(struct loop *l, struct job *j)
 	    !l->loader->merge(l->state, &it->r, &new->r))
 		return false;
 	new->no_skip = true;
+	new->attempt = j->pub.attempt;
+	new->unknown = j->pub.unknown;
 	new->parked |= it->parked;
 	it->parked = false;
 	load_count(l, slot->partition, COUNT_COALESCED, 1);

@@ -294,8 +294,8 @@ int command_check(int argc, char **argv)
 {
 	bool json = false, offline = false;
 	struct option_spec specs[] = {
-	    {.name = "json", .help = "one JSON object on stdout, for machines", .flag = &json},
-	    {.name = "offline", .help = "ask no live system", .flag = &offline},
+	    {.name = "json", .help = "one JSON object on stdout; default: a text", .flag = &json},
+	    {.name = "offline", .help = "ask no live system; default: ask", .flag = &offline},
 	    {0}};
 	struct command_line line = {
 	    .name = "tideway check",
