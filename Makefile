@@ -41,10 +41,11 @@ STAGES := $(patsubst extractors/%.c,$(B)/extract-%,$(wildcard extractors/*.c)) \
 SANDBOXES := $(patsubst tests/sandbox/%.c,$(B)/sandbox-%,$(wildcard tests/sandbox/*.c))
 COMMAND := $(patsubst deploy/%.c,$(B)/%,$(wildcard deploy/tideway.c))
 UNITS := $(patsubst tests/unit/%.c,$(B)/tests/unit-%,$(wildcard tests/unit/*.c))
+BENCHES := $(patsubst tests/bench/%.c,$(B)/tests/bench-%,$(wildcard tests/bench/*.c))
 FUZZERS := $(patsubst tests/fuzz/%.c,$(B)/tests/fuzz-%,$(wildcard tests/fuzz/*.c))
 TOOLCHAIN := build/.packages
 
-.PHONY: all demo test check up down lint fuzz soak clean help format
+.PHONY: all demo test check up down lint fuzz soak bench clean help format
 all: $(STAGES) $(COMMAND) $(SANDBOXES)
 
 # Objects need the packages first, but must not be rebuilt when the stamp is touched. Schemas are
@@ -88,6 +89,12 @@ $(B)/tests/fuzz-%: $(B)/obj/tests/fuzz/%.o $(B)/obj/tests/fuzz/driver/corpus.o $
 	@mkdir -p $(@D)
 	$(link) $(STAGE_LIBS)
 
+# What a lane is compared with: nothing of ours is in it.
+$(B)/tests/bench-%: $(B)/obj/tests/bench/%.o
+	$(call say,LD,$@)
+	@mkdir -p $(@D)
+	$(link) -lcurl -lrdkafka
+
 $(B)/obj/tests/sandbox/%.o: CPPFLAGS := -iquote tests/sandbox/server -MMD -MP
 .SECONDARY:
 
@@ -115,6 +122,9 @@ test: all $(UNITS) $(FUZZERS) build/.jars
 
 soak: all build/.jars
 	$(Q)tests/soak/run --seconds $(or $(SECONDS),1800)
+	$(Q)KILLS=100 tests/e2e/run "kills at random"
+bench: all $(BENCHES) build/.jars
+	$(Q)tests/bench/run $(LANES)
 fuzz: | $(TOOLCHAIN)
 	$(Q)tests/fuzz/run $(SECONDS)
 lint: | $(TOOLCHAIN)
@@ -135,7 +145,8 @@ help:
 #: make up | down   the local world, left running | stopped
 #: make lint        warnings as errors, cppcheck, layer order, format
 #: make fuzz        fuzzers of everything that comes from outside, 60 s each (needs clang)
-#: make soak        extraction under kills and faults for 30 minutes (SECONDS=1800)
+#: make soak        extraction under kills and faults for 30 minutes (SECONDS=1800), 100 kills of loaders
+#: make bench       rates, latency and memory beside a bare loop, as a table and build/bench.json
 #: make clean       stop the world and delete build/
 #: SANITIZE=address,undefined works with check and test; V=1 shows the commands
 

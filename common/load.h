@@ -18,6 +18,7 @@ enum {
 	LOAD_OUTCOMES_MAX = 20000,
 	LOAD_REASONS = 24,
 	LOAD_CALLS = 12,
+	LOAD_LATENCIES = 200,
 };
 
 /* The payload of a window item. */
@@ -125,12 +126,14 @@ struct loop {
 	unsigned stall_attempt;
 	uint32_t seed;
 	bool paused;
+	bool drained; /* nothing was left in the consumer's queue */
 	mono_time polled, turned, reported, hour_reported;
 	enum result broken;
 	struct error err;
 
 	/* For reports. */
-	int64_t records, retries, unknown, waited_401;
+	int64_t records, retries, unknown;
+	int64_t latency[LOAD_LATENCIES]; /* from the topic to the acknowledgement, a bucket an eighth */
 	int64_t counts[LOAD_COUNTS], hour_counts[LOAD_COUNTS];
 	struct {
 		char reason[48];

@@ -271,12 +271,12 @@ static bool has_room(const struct loop *l)
 /* Drains librdkafka's queue as far as there is room (its descriptor is edge-triggered).  Without
  * room for long, partitions are paused and the queue is polled all the same: a member that does
  * not poll loses its place in the group. */
-static enum result take_messages(struct loop *l, bool *more)
+static enum result take_messages(struct loop *l)
 {
 	enum result r = OK;
 	mono_time now = mono_now();
+	bool drained = false;
 
-	*more = false;
 	if (l->stalled && !mono_until(now, l->stalled_until)) {
 		rd_kafka_message_t *m = l->stalled;
 		l->stalled = NULL;
@@ -291,12 +291,11 @@ static enum result take_messages(struct loop *l, bool *more)
 	}
 	l->polled = now;
 	for (int i = 0; r == OK && (i == 0 || has_room(l)) && l->broken == OK; i++) {
-		if (i == MESSAGES_AT_ONCE) {
-			*more = true;
+		if (i == MESSAGES_AT_ONCE)
 			break;
-		}
 		rd_kafka_message_t *m = rd_kafka_consumer_poll(l->consumer, 0);
-		if (!m)
+		drained = !m;
+		if (drained)
 			break;
 		if (m->err) {
 			r = read_error(l, m);
@@ -312,12 +311,27 @@ static enum result take_messages(struct loop *l, bool *more)
 			receive(l, m);
 		}
 	}
-	if (!has_room(l))
-		*more = false;
+	l->drained = drained;
 	return r;
 }
 
 /* ---- reports ---------------------------------------------------------------------------------- */
+
+/* In milliseconds; -1: nothing was written. */
+static int64_t percentile(const struct loop *l, int percent)
+{
+	int64_t all = 0, n = 0;
+	double edge = 1;
+
+	for (size_t i = 0; i < LOAD_LATENCIES; i++)
+		all += l->latency[i];
+	for (size_t i = 0; all && i < LOAD_LATENCIES; i++, edge *= 1.0905) {
+		n += l->latency[i];
+		if (n * 100 >= all * percent)
+			return (int64_t)edge;
+	}
+	return -1;
+}
 
 static void report_counts(struct loop *l, const char *msg, const int64_t *counts)
 {
@@ -362,6 +376,8 @@ static void report(struct loop *l, mono_time now)
 static void report_end(struct loop *l)
 {
 	report_counts(l, "counts", l->counts);
+	log_info("latency", "p50_ms", log_int(percentile(l, 50)), "p99_ms",
+		 log_int(percentile(l, 99)), NULL);
 	for (size_t i = 0; i < LOAD_CALLS && l->calls[i].name; i++)
 		log_info("calls", "kind", l->calls[i].name, "count", log_int(l->calls[i].n), NULL);
 	for (size_t i = 0; i < LOAD_REASONS && *l->reasons[i].reason; i++)
@@ -399,8 +415,7 @@ static enum result run_loop(struct loop *l)
 	enum result r = OK;
 
 	while (r == OK && !stage_stop && l->broken == OK) {
-		bool more;
-		r = take_messages(l, &more);
+		r = take_messages(l);
 		mono_time now = mono_now();
 		notice_a_freeze(l, now);
 		load_set_limits(l, now);
@@ -410,7 +425,8 @@ static enum result run_loop(struct loop *l)
 			load_commit(l);
 			load_send(l, mono_now());
 		}
-		int64_t wait = more ? 0 : load_next_wait(l, mono_now());
+		/* The queue's descriptor tells of what comes, not of what was left in it. */
+		int64_t wait = l->drained || !has_room(l) ? load_next_wait(l, mono_now()) : 0;
 		http_wait(l->stage->http, l->wake[0], wait);
 		empty_pipe(l->wake[0]);
 		load_take_answers(l);

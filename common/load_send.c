@@ -157,9 +157,25 @@ void load_finish(struct loop *l, struct window_item *slot)
 	load_item_free(window_done(l->window, slot));
 }
 
+/* Buckets grow by an eighth of a doubling. */
+static void note_latency(struct loop *l, const rd_kafka_message_t *m)
+{
+	rd_kafka_timestamp_type_t type;
+	int64_t sent = m ? rd_kafka_message_timestamp(m, &type) : -1;
+	int64_t ms = wall_now().ms - sent;
+	size_t bucket = 0;
+
+	if (sent <= 0 || ms < 0)
+		return;
+	for (double edge = 1; edge < (double)ms && bucket + 1 < LOAD_LATENCIES; edge *= 1.0905)
+		bucket++;
+	l->latency[bucket]++;
+}
+
 static void job_done(struct loop *l, struct job *j)
 {
 	for (size_t i = 0; i < j->pub.count; i++) {
+		note_latency(l, ((struct load_item *)j->slots[i]->payload)->msg);
 		if (l->loader->memory)
 			written(l, j->slots[i], &j->pub);
 		load_finish(l, j->slots[i]);

@@ -1,6 +1,7 @@
 """memory - what load-campaign remembers of Campaign: one call a change and none for nothing, and the
 ways in which a call that is saved could be a write that is lost."""
 import json
+import os
 import random
 import signal
 
@@ -426,7 +427,7 @@ def test_an_opt_out_is_not_lost_between_two_versions(case):
 def test_kills_at_random_moments(case):
     """20 kill -9 under load with inserts, updates, deletes and children: Campaign equals the source,
     nothing is there twice, nothing went back. `make soak` does 100."""
-    kills(case, 20)
+    kills(case, int(os.environ.get("KILLS", "20")))
 
 
 def kills(case, number):
