@@ -13,7 +13,7 @@ enum {
 	LOAD_DRAIN_MS = 10000,
 	LOAD_POLL_AT_LEAST_MS = 1000,
 	LOAD_LINGER_MS = 100, /* how long a batch waits to be filled */
-	LOAD_LEASE = 2000,    /* offsets that may be sent before the next commit, at least */
+	LOAD_LEASE = 5000,    /* offsets that may be sent before the next commit, at least */
 	LOAD_IDLE_MS = 1000,  /* without a record so long, the lease is given back */
 	LOAD_OUTCOMES_MAX = 20000,
 	LOAD_REASONS = 24,
@@ -133,7 +133,8 @@ struct loop {
 
 	/* For reports. */
 	int64_t records, retries, unknown;
-	int64_t latency[LOAD_LATENCIES]; /* from the topic to the acknowledgement, a bucket an eighth */
+	int64_t
+	    latency[LOAD_LATENCIES]; /* from the topic to the acknowledgement, a bucket an eighth */
 	int64_t counts[LOAD_COUNTS], hour_counts[LOAD_COUNTS];
 	struct {
 		char reason[48];
