@@ -1,0 +1,192 @@
+"""What a mapping does on its way through the topics, and the commands that look at it."""
+import json
+import os
+import shutil
+
+from case import TOP, expect
+
+FIELDS = [{"from": "firstname", "to": "firstName"}, {"from": "lastname", "to": "lastName"},
+          {"from": "emailaddress1", "to": "email"}]
+
+
+def contacts(fields=(), **keys):
+    return {"flows": {"contacts": dict(keys, fields=FIELDS + list(fields))}}
+
+
+def started(case, flow="contacts", *programs):
+    case.start(flow, *programs)
+    case.wait(lambda: len(case.campaign.rows("profile")) == case.dynamics.count("contacts"), 30,
+              "all profiles to be there")
+    case.drained(flow, "load-campaign")
+
+
+def test_a_record_that_leaves_the_filter_is_deleted_and_one_that_comes_back_is_made_again(case):
+    """filtered_out: delete, from Dynamics to Campaign; the topic forgets the key meanwhile."""
+    case.setup("contacts", contacts=30, overlay=contacts(
+        filter={"not": {"column": "department", "is": "Closed"}}, filtered_out="delete"))
+    started(case)
+    key = case.dynamics.rows("contacts")[3]["contactid"]
+    case.dynamics.update("contacts", key, {"department": "Closed"})
+    case.wait(lambda: not case.campaign.find("profile", key), 20, "the profile to be gone")
+    last = [m["value"] for m in case.messages("campaign.profile") if m["key"] == key][-2:]
+    expect(last[0]["op"] == "delete" and last[1] is None, f"the topic ends with {last}")
+    case.dynamics.update("contacts", key, {"department": "Open", "lastname": "Again"})
+    case.wait(lambda: (case.campaign.find("profile", key) or {}).get("lastName") == "Again", 20,
+              "the profile to be there again")
+    expect(len(case.campaign.rows("profile")) == 30, "another profile came or went")
+
+
+def test_a_deleted_contact_is_deactivated(case):
+    """deletes: deactivate sets what it names, leaves the rest alone, and makes nothing."""
+    case.setup("contacts", contacts=30, overlay=contacts(
+        deletes="deactivate", deactivate={"cusStatus": "gone", "blackList": "true"}))
+    started(case)
+    rows = case.dynamics.rows("contacts")
+    key, lost = rows[3]["contactid"], rows[4]["contactid"]
+    before = case.campaign.find("profile", key)
+    case.campaign.request("DELETE", f"/profile/{lost}")
+    case.dynamics.delete("contacts", key)
+    case.dynamics.delete("contacts", lost)
+    case.wait(lambda: case.campaign.find("profile", key)["cusStatus"] == "gone", 20,
+              "the profile to be deactivated")
+    case.drained("contacts", "load-campaign")
+    after = case.campaign.find("profile", key)
+    changed = {k for k in after if after[k] != before.get(k) and "odified" not in k}
+    expect(changed == {"cusStatus", "blackList"}, f"changed: {changed}")
+    expect(not case.campaign.find("profile", lost), "a profile was made to be deactivated")
+    tombs = [m for m in case.messages("campaign.profile") if m["value"] is None]
+    expect(not tombs, f"the topic forgets a key that Campaign keeps: {tombs}")
+
+
+def test_what_is_set_at_creation_is_never_written_again(case):
+    """on: create, and when_null: keep."""
+    case.setup("contacts", contacts=20, overlay=contacts(
+        [{"from": "jobtitle", "to": "cusJobTitle", "on": "create"},
+         {"from": "nickname", "to": "cusPreferredContact", "when_null": "keep"}]))
+    key = case.dynamics.create("contacts", {"firstname": "Ada", "lastname": "King",
+                                            "jobtitle": "Countess"})
+    started(case)
+    expect(case.campaign.find("profile", key)["cusJobTitle"] == "Countess", "it was not created so")
+    case.campaign.update("profile", key, {"cusPreferredContact": "by owl"})
+    case.dynamics.update("contacts", key, {"lastname": "Lovelace", "jobtitle": "Programmer"})
+    case.wait(lambda: case.campaign.find("profile", key)["lastName"] == "Lovelace", 20, "the name")
+    found = case.campaign.find("profile", key)
+    expect(found["cusJobTitle"] == "Countess", f"it was written again: {found['cusJobTitle']}")
+    expect(found["cusPreferredContact"] == "by owl", "null was not left alone")
+
+
+def said(case, stage):
+    """{field: line} of what a transformer says has changed."""
+    lines = [line for line in case.log(stage).splitlines() if 'msg="mapping changed"' in line]
+    return {line.split("field=")[1].split()[0]: line for line in lines}
+
+
+def test_a_changed_mapping_is_said_and_replay_applies_it(case):
+    """Restarted with another mapping, a transformer names the fields; back again, too; without a
+    change it says nothing. What is in the topic changes with a replay."""
+    case.setup("contacts", contacts=20, overlay=contacts())
+    started(case)
+    number = 0
+
+    def restart(overlay):
+        nonlocal number
+        number += 1
+        next(s for s in case.stages if s.program == "transform-contact" and s.running()).stop()
+        case.configure(overlay)
+        stage = case.start("contacts", "transform-contact", name=f"again-{number}")
+        case.wait(lambda: "msg=started" in case.log(stage), 15, "the transformer to start")
+        return stage
+    expect(not said(case, restart(contacts())), "a change was said of the same mapping")
+    other = contacts([{"from": "jobtitle", "to": "cusJobTitle", "convert": "upper"}],
+                     filter={"column": "contactid", "exists": True})
+    stage = restart(other)
+    told = said(case, stage)
+    expect("cusJobTitle" in told and any("filter" in line for line in told.values()),
+           f"said: {told}")
+    expect("firstName" not in told, f"said of what did not change: {told}")
+    # The memory is as old as the work: with a record it is the new mapping.
+    key = case.dynamics.rows("contacts")[0]["contactid"]
+    case.dynamics.update("contacts", key, {"lastname": "Worked"})
+    case.wait(lambda: case.campaign.find("profile", key)["lastName"] == "Worked", 20, "a change")
+    case.drained("contacts", "transform-contact")
+    expect(not said(case, restart(other)), "the new mapping was said again")
+    expect("cusJobTitle" in said(case, restart(contacts())), "the way back was not said")
+    case.dynamics.update("contacts", key, {"lastname": "Back"})
+    case.wait(lambda: case.campaign.find("profile", key)["lastName"] == "Back", 20, "a change")
+    case.drained("contacts", "transform-contact")
+    expect(not said(case, restart(contacts())), "the way back was said again")
+    # History: first names in capitals, for all.
+    next(s for s in case.stages if s.program == "transform-contact" and s.running()).stop()
+    case.tideway("replay", "--flow", "contacts", "--stage", "transform-contact", "--from",
+                 "beginning")
+    upper = contacts()
+    upper["flows"]["contacts"]["fields"] = [dict(FIELDS[0], convert="upper")] + FIELDS[1:]
+    case.configure(upper)
+    stage = case.start("contacts", "transform-contact", name="replayed")
+    names = {r["contactid"]: (r["firstname"] or "").upper() for r in case.dynamics.rows("contacts")}
+    case.wait(lambda: {p["externalId"]: p["firstName"] for p in case.campaign.rows("profile")}
+              == names, 20, "all first names to be in capitals")
+    expect("firstName" in said(case, stage), "after a replay the change was not said")
+
+
+def test_plan_says_what_it_would_do_and_writes_nothing(case):
+    """Creates, updates field by field, deletes, rejects, what is left out; and what it costs."""
+    case.setup("contacts", contacts=20, overlay=contacts())
+    started(case)
+    rows = case.dynamics.rows("contacts")
+    changed, gone, long, out = (rows[i]["contactid"] for i in (1, 2, 3, 4))
+    case.dynamics.update("contacts", long, {"firstname": "x" * 40})
+    case.wait(lambda: any(m["key"] == long for m in case.messages("rejected.contacts."
+                                                                  "transform-contact")), 20,
+              "the long name to be rejected")
+    case.dynamics.update("contacts", out, {"lastname": "Out"})
+    case.wait(lambda: case.campaign.find("profile", out)["lastName"] == "Out", 20, "a change")
+    for stage in case.stages:
+        stage.stop()
+    case.campaign.update("profile", changed, {"lastName": "Somebody Else"})
+    case.campaign.request("DELETE", f"/profile/{gone}")
+    before = {p["externalId"]: p for p in case.campaign.rows("profile")}
+    case.configure(contacts([{"constant": "planned", "to": "cusStatus"}],
+                            filter={"column": "lastname", "is_not": "Out"},
+                            filtered_out="delete"))
+    case.campaign_box.clear()
+    code, text, err = case.tideway("plan", "--flow", "contacts", "--sample", "0", check=False)
+    writes = [r for r in case.campaign_box.requests() if r[1] not in ("GET", "POST")
+              or (r[1] == "POST" and "profile" in r[0])]
+    expect(code == 1, f"a plan with a reject ends with {code}: {err}")
+    expect(not writes, f"plan wrote: {writes}")
+    expect(before == {p["externalId"]: p for p in case.campaign.rows("profile")}, "it wrote")
+    last = rows[1]["lastname"]
+    for line in (f"create  {gone}", f"update  {changed}", f"lastName: \"Somebody Else\" -> \"{last}\"",
+                 'cusStatus: "" -> "planned"', f"delete  {out}  (filtered-out)",
+                 f"reject  {long}  too-long", "create     1", "update     17", "delete     1",
+                 "reject     1", "take 20 requests"):
+        expect(line in text, f"plan does not say {line!r}:\n{text}")
+    code, text, _ = case.tideway("plan", "--flow", "contacts", "--key", gone, check=False)
+    expect(not code and "create     1" in text and "update     0" in text, text)
+
+
+def test_check_asks_the_live_systems_where_it_can(case):
+    """Metadata that is not theirs any more is a mistake; systems that are away are only noted."""
+    case.setup("contacts", contacts=5)
+    saved = case.world.path("config", f"{case.name}-metadata", "x")[:-2]
+    shutil.copytree(os.path.join(TOP, "deploy/metadata"), saved, dirs_exist_ok=True)
+    code, text, err = case.tideway("check", check=False)
+    expect(not code and "not reachable" not in text, f"{code} {text}{err}")
+    path = os.path.join(saved, "campaign.profile.json")
+    with open(path, encoding="utf-8") as f:
+        profile = json.load(f)
+    profile["attributes"]["fax"] = {"type": "string", "length": 500}
+    with open(path, "w", encoding="utf-8") as f:
+        json.dump(profile, f)
+    case.configure({"metadata": saved})
+    code, _, err = case.tideway("check", check=False)
+    expect(code == 100 and "live: " in err and "fax" in err, f"{code} {err}")
+    code, text, err = case.tideway("check", "--json", check=False)
+    found = json.loads(text)["mistakes"]
+    expect(code == 100 and found[0]["line"] > 0 and "fax" in found[0]["text"], text)
+    for box in case.sandboxes:
+        box.stop()
+    code, text, err = case.tideway("check", check=False)
+    expect(not code and "Dynamics is not reachable: checked against saved metadata only" in text
+           and "Campaign is not reachable" in text, f"{code} {text}{err}")
