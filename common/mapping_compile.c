@@ -215,6 +215,7 @@ struct mapping *mapping_compile(const struct flow *flow, const struct table *tab
 		mapping_free(m);
 		return NULL;
 	}
+	m->filter_source_count = m->sources.count;
 	qsort(m->fields, m->field_count, sizeof *m->fields, by_target);
 	for (size_t i = 0; i < m->field_count; i++)
 		for (size_t k = 0; k < m->fields[i].source_count; k++)

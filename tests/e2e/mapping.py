@@ -36,6 +36,33 @@ def test_a_record_that_leaves_the_filter_is_deleted_and_one_that_comes_back_is_m
     expect(len(case.campaign.rows("profile")) == 30, "another profile came or went")
 
 
+def test_a_filter_on_a_column_that_is_not_in_the_topic_yet_deletes_nothing(case):
+    """A transformer that starts with a new filter before its extractor has read the column leaves
+    records out, and says so; the extractor's new read brings them."""
+    case.setup("contacts", contacts=20, overlay=contacts())
+    started(case)
+    rows = case.dynamics.rows("contacts")
+    key, closed = rows[0]["contactid"], rows[1]["contactid"]
+    case.dynamics.update("contacts", closed, {"department": "Closed"})
+    case.dynamics.update("contacts", key, {"department": "Open"})
+    stages = {s.program: s for s in case.stages}
+    stages["transform-contact"].stop()
+    case.configure(contacts(filter={"column": "department", "is": "Open"}, filtered_out="delete"))
+    case.tideway("replay", "--flow", "contacts", "--stage", "transform-contact", "--from",
+                 "beginning")
+    stage = case.start("contacts", "transform-contact", name="filtering")
+    case.wait(lambda: "column=department" in case.log(stage), 20, "the column to be said")
+    case.drained("contacts", "transform-contact")
+    case.drained("contacts", "load-campaign")
+    expect(len(case.campaign.rows("profile")) == 20, "profiles were deleted by a null that is none")
+    _, text, _ = case.tideway("plan", "--flow", "contacts", "--sample", "0", check=False)
+    expect("left out   20" in text and "not-read-yet" in text, text)
+    stages["extract-dataverse"].stop()
+    case.start("contacts", "extract-dataverse", name="reading-anew")
+    case.wait(lambda: [p["externalId"] for p in case.campaign.rows("profile")] == [key], 30,
+              "only the open department to stay")
+
+
 def test_a_deleted_contact_is_deactivated(case):
     """deletes: deactivate sets what it names, leaves the rest alone, and makes nothing."""
     case.setup("contacts", contacts=30, overlay=contacts(
@@ -51,7 +78,8 @@ def test_a_deleted_contact_is_deactivated(case):
               "the profile to be deactivated")
     case.drained("contacts", "load-campaign")
     after = case.campaign.find("profile", key)
-    changed = {k for k in after if after[k] != before.get(k) and "odified" not in k}
+    changed = {k for k in after if after[k] != before.get(k) and "odified" not in k
+               and k not in ("PKey", "href", "subscriptions")}  # those differ from read to read
     expect(changed == {"cusStatus", "blackList"}, f"changed: {changed}")
     expect(not case.campaign.find("profile", lost), "a profile was made to be deactivated")
     tombs = [m for m in case.messages("campaign.profile") if m["value"] is None]
@@ -98,7 +126,7 @@ def test_a_changed_mapping_is_said_and_replay_applies_it(case):
         return stage
     expect(not said(case, restart(contacts())), "a change was said of the same mapping")
     other = contacts([{"from": "jobtitle", "to": "cusJobTitle", "convert": "upper"}],
-                     filter={"column": "contactid", "exists": True})
+                     filter={"column": "lastname", "exists": True})
     stage = restart(other)
     told = said(case, stage)
     expect("cusJobTitle" in told and any("filter" in line for line in told.values()),
@@ -151,8 +179,7 @@ def test_plan_says_what_it_would_do_and_writes_nothing(case):
                             filtered_out="delete"))
     case.campaign_box.clear()
     code, text, err = case.tideway("plan", "--flow", "contacts", "--sample", "0", check=False)
-    writes = [r for r in case.campaign_box.requests() if r[1] not in ("GET", "POST")
-              or (r[1] == "POST" and "profile" in r[0])]
+    writes = [r for r in case.campaign_box.requests() if r[0] == "profile" and r[1] != "GET"]
     expect(code == 1, f"a plan with a reject ends with {code}: {err}")
     expect(not writes, f"plan wrote: {writes}")
     expect(before == {p["externalId"]: p for p in case.campaign.rows("profile")}, "it wrote")

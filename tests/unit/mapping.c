@@ -127,7 +127,7 @@ static enum result map(const char *fields, const char *row, char *out, size_t si
 		fail_msg("the row is no source record: %s", err->text);
 	cJSON_Delete(json);
 	struct mapped_change change;
-	r = mapping_apply(m, &source, &target, &change, err);
+	r = mapping_apply(m, &source, false, &target, &change, err);
 	if (r == OK) {
 		json = record_to_json(&target);
 		char *text = cJSON_PrintUnformatted(cJSON_GetObjectItem(json, "row"));
