@@ -44,7 +44,7 @@ UNITS := $(patsubst tests/unit/%.c,$(B)/tests/unit-%,$(wildcard tests/unit/*.c))
 FUZZERS := $(patsubst tests/fuzz/%.c,$(B)/tests/fuzz-%,$(wildcard tests/fuzz/*.c))
 TOOLCHAIN := build/.packages
 
-.PHONY: all demo test check up down lint fuzz clean help format
+.PHONY: all demo test clients check up down lint fuzz clean help format
 all: $(STAGES) $(COMMAND) $(SANDBOXES)
 
 # Objects need the packages first, but must not be rebuilt when the stamp is touched. Schemas are
@@ -99,6 +99,10 @@ $(TOOLCHAIN): deploy/world/packages
 build/.jars: deploy/world/pom.xml deploy/world/jars.sha256 | $(TOOLCHAIN)
 	$(Q)deploy/world/fetch-jars $@
 
+build/.clients: tests/clients/install tests/clients/dynamics-web-api/package-lock.json \
+                tests/clients/odata/requirements.txt | $(TOOLCHAIN)
+	$(Q)tests/clients/install $@
+
 # ---- running -----------------------------------------------------------------------------------
 
 up: all build/.jars
@@ -110,7 +114,9 @@ demo: all build/.jars
 
 check: all $(UNITS) $(FUZZERS)
 	$(Q)BUILD=$(B) tests/check
-test: all $(UNITS) $(FUZZERS) build/.jars
+clients: all build/.clients
+	$(Q)BUILD=$(B) tests/clients/run
+test: all $(UNITS) $(FUZZERS) build/.jars build/.clients
 	$(Q)BUILD=$(B) tests/run
 
 fuzz: | $(TOOLCHAIN)
@@ -130,6 +136,7 @@ help:
 #: make demo        set up what is missing, start the local world, run all flows, show what arrived, stop
 #: make test        set up what is missing, run every test against the real broker and registry
 #: make check       the fast part: unit tests, cases, corpora; no broker, no network
+#: make clients     the sandboxes as clients that others wrote see them; no broker
 #: make up | down   the local world, left running | stopped
 #: make lint        warnings as errors, cppcheck, layer order, format
 #: make fuzz        fuzzers of everything that comes from outside, 60 s each (needs clang)
