@@ -21,11 +21,12 @@ A file names a sandbox and its options; its cases run against one sandbox, in th
     keep = {id = "/value/0/contactid"}      for later steps; "header:Name" keeps a header
     times = 3                               sent so often, the last answer counts
     together = 60                           sent at once, one of them must answer so
+    options = ["--x"]                       a sandbox of its own for this case, with these
 
 A case of several steps has `steps = [{request = ..}, ..]`. `before = ["METHOD url body"]` must
 answer 2xx. Expected texts: "~regex" matches the whole, "=absent", "=null", "=length N", "=any" say
 what they say. Variables: @{root} @{server} @{host} @{port} @{nobody} (no row has this id)
-@{fresh} (one GUID a case), @{token}, and what was kept, in the case or by [[setup]]."""
+@{fresh} (one GUID a case) @{long} (33,000 letters) @{token}, and what was kept, in the case or by [[setup]]."""
 import json
 import os
 import re
@@ -42,7 +43,7 @@ class Wrong(Exception):
 
 STEP_KEYS = {"request", "headers", "body", "status", "code", "message", "text", "header", "json",
              "keep", "times", "together"}
-CASE_KEYS = STEP_KEYS | {"name", "page", "before", "steps"}
+CASE_KEYS = STEP_KEYS | {"name", "page", "before", "steps", "options"}
 
 
 def pointer(document, path):
@@ -184,6 +185,17 @@ def run_case(sandbox, case, names):
         run_step(sandbox, step, names)
 
 
+def names_of(sandbox):
+    return {"root": sandbox.root, "server": sandbox.server, "host": sandbox.host,
+            "port": sandbox.port, "nobody": "00000000-0000-4000-8000-00000000dead",
+            "token": sandbox.token(), "long": "x" * 33000}
+
+
+def run_alone(table, case):
+    with Sandbox(table["sandbox"], case["options"]) as sandbox:
+        run_case(sandbox, case, names_of(sandbox))
+
+
 def run_file(path, report):
     """report(name, None or what is wrong) for every case of the file."""
     with open(path, "rb") as file:
@@ -191,16 +203,17 @@ def run_file(path, report):
     label = os.path.splitext(os.path.basename(path))[0]
     try:
         with Sandbox(table["sandbox"], table.get("options", [])) as sandbox:
-            names = {"root": sandbox.root, "server": sandbox.server, "host": sandbox.host,
-                     "port": sandbox.port, "nobody": "00000000-0000-4000-8000-00000000dead",
-                     "token": sandbox.token()}
+            names = names_of(sandbox)
             for step in table.get("setup", []):
                 run_step(sandbox, step, names)
             for case in table["case"]:
                 try:
-                    run_case(sandbox, case, names)
+                    if "options" in case:
+                        run_alone(table, case)
+                    else:
+                        run_case(sandbox, case, names)
                     report(f"{label}: {case['name']}", None)
-                except (Wrong, OSError) as e:
+                except (Wrong, RuntimeError, OSError) as e:
                     report(f"{label}: {case['name']}", str(e))
     except (Wrong, RuntimeError, OSError) as e:
         report(f"{label}: the sandbox runs from the first case to the last", str(e))
