@@ -28,6 +28,7 @@ LDFLAGS += -fsanitize=$(SANITIZE)
 endif
 CPPFLAGS := -iquote common -MMD -MP
 
+comma := ,
 STAGE_LIBS := -lrdkafka -lcurl -lcjson -lavro -lyaml -lcsv -lz -luuid -lxxhash -lpthread -lm
 SANDBOX_LIBS := -lmicrohttpd -lsqlite3 -lcjson -lgnutls -lz -lpthread -lm
 TEST_LIBS := -lcmocka
@@ -83,12 +84,22 @@ $(B)/tests/unit-%: $(B)/obj/tests/unit/%.o $(B)/libcommon.a
 	$(call say,LD,$@)
 	@mkdir -p $(@D)
 	$(link) $(TEST_LIBS) $(STAGE_LIBS)
+# A sandbox's fuzzer is its handlers without its sockets: tests/fuzz/driver/sandbox.c stands in for
+# what --wrap names.
+WRAP := $(addprefix -Wl$(comma)--wrap=,server_main server_seed server_contacts server_data request_header)
+$(B)/tests/fuzz-sandbox-%: $(B)/obj/tests/fuzz/sandbox-%.o $(B)/obj/tests/fuzz/driver/sandbox.o \
+                           $(B)/obj/tests/fuzz/driver/corpus.o \
+                           $$(filter-out $(B)/obj/tests/sandbox/$$*.o,$$(call objs,tests/sandbox/$$*)) \
+                           $(patsubst %.c,$(B)/obj/%.o,$(wildcard tests/sandbox/server/*.c))
+	$(call say,LD,$@)
+	@mkdir -p $(@D)
+	$(link) $(WRAP) $(SANDBOX_LIBS)
 $(B)/tests/fuzz-%: $(B)/obj/tests/fuzz/%.o $(B)/obj/tests/fuzz/driver/corpus.o $(B)/libcommon.a
 	$(call say,LD,$@)
 	@mkdir -p $(@D)
 	$(link) $(STAGE_LIBS)
 
-$(B)/obj/tests/sandbox/%.o: CPPFLAGS := -iquote tests/sandbox/server -MMD -MP
+$(B)/obj/tests/sandbox/%.o $(B)/obj/tests/fuzz/sandbox-%.o: CPPFLAGS := -iquote tests/sandbox/server -MMD -MP
 .SECONDARY:
 
 # ---- setting up, once --------------------------------------------------------------------------
