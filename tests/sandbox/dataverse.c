@@ -3,7 +3,7 @@
  * What it does and what it refuses is listed in dataverse/COVERAGE.md.  The rule: 501 with the
  * name of what is not implemented, 400 to an unknown property, never 200 to something ignored.
  */
-#include "dataverse/api.h"
+#include "dataverse/key.h"
 
 #include <ctype.h>
 #include <libgen.h>
@@ -199,37 +199,6 @@ static void service_document(struct dataverse *d, const struct request *req, str
 	reply_json(rep, 200, o);
 }
 
-/* (guid), ('…'), (pk=guid): the id in lower case, or false after answering. */
-static bool row_id(const struct table *t, const char *key, size_t len, char id[37],
-		   struct reply *rep)
-{
-	size_t n = strlen(t->id);
-
-	if (len > n && !strncmp(key, t->id, n) && key[n] == '=') {
-		key += n + 1;
-		len -= n + 1;
-	}
-	if (len == 36) {
-		snprintf(id, 37, "%.36s", key);
-		if (is_guid(id)) {
-			for (char *c = id; *c; c++)
-				*c = (char)tolower((unsigned char)*c);
-			return true;
-		}
-	}
-	if (memchr(key, '=', len))
-		api_error(
-		    rep, 400, E_QUERY,
-		    "The key in the request URI is not valid for resource "
-		    "'Microsoft.Dynamics.CRM.%s'. Ensure that the names and number of key "
-		    "properties match the declared or alternate key properties for the resource "
-		    "'Microsoft.Dynamics.CRM.%s'.",
-		    t->name, t->name);
-	else
-		api_error(rep, 400, E_QUERY, "Bad key in the request URI.");
-	return false;
-}
-
 static void on_set(struct dataverse *d, struct table *t, const char *rest,
 		   const struct request *req, struct reply *rep)
 {
@@ -258,28 +227,33 @@ static void on_set(struct dataverse *d, struct table *t, const char *rest,
 static void on_row(struct dataverse *d, struct table *t, const char *key, const struct request *req,
 		   struct reply *rep)
 {
-	const char *end = strchr(key, ')');
-	char id[37];
+	size_t len = key_length(key);
+	struct key k;
 
-	if (!end) {
-		api_error(rep, 400, E_QUERY, "Bad Request - Error in query syntax.");
+	if (!key_parse(d, t, key, len, true, &k, rep))
 		return;
-	}
-	if (end[1]) {
-		api_not_implemented(rep, end + 1);
-		return;
-	}
-	if (!row_id(t, key, (size_t)(end - key), id, rep))
-		return;
-	if (!strcmp(req->method, "GET"))
-		api_read_row(d, t, id, req, rep);
-	else if (!strcmp(req->method, "PATCH"))
-		api_patch(d, t, id, req, rep);
-	else if (!strcmp(req->method, "DELETE"))
-		api_delete(d, t, id, req, rep);
-	else
+	if (!strcmp(req->method, "GET")) {
+		if (!key_find(d, t, &k))
+			key_absent(t, &k, rep);
+		else if (key[len + 1] == '/')
+			api_read_behind(d, t, k.id, key + len + 1, req, rep);
+		else if (key[len + 1])
+			api_error(rep, 400, E_QUERY, "Bad Request - Error in query syntax.");
+		else
+			api_read_row(d, t, k.id, req, rep);
+	} else if (key[len + 1]) {
+		api_not_implemented(rep, key + len + 1);
+	} else if (!k.primary) {
+		api_not_implemented(rep, "writing by an alternate key");
+	} else if (!strcmp(req->method, "PATCH")) {
+		api_patch(d, t, k.id, req, rep);
+	} else if (!strcmp(req->method, "DELETE")) {
+		api_delete(d, t, k.id, req, rep);
+	} else {
 		api_error(rep, 405, E_QUERY,
 			  "The requested resource does not support http method '%s'.", req->method);
+	}
+	key_free(&k);
 }
 
 static void api(struct dataverse *d, const char *rest, const struct request *req, struct reply *rep)

@@ -16,12 +16,16 @@ struct dataverse {
 
 /* Codes of "data service errors". */
 #define E_NOT_FOUND "0x80040217"
+#define E_NOT_FOUND_BY_KEY "0x80060891"
+#define E_KEY_NOT_DEFINED "0x80060890"
+#define E_DUPLICATE_KEY "0x80060892"
 #define E_QUERY "0x80060888"
 #define E_PAYLOAD "0x80048d19"
 #define E_VALIDATION "0x80044331"
 #define E_EXPIRED_VERSION_STAMP "0x80044352"
 #define E_CONCURRENCY "0x80060882"
 #define E_DUPLICATE "0x80040237"
+#define E_PRIVILEGE "0x80040220"
 #define E_UNIMPLEMENTED "0x80040225"
 
 void api_error(struct reply *rep, int status, const char *code, const char *fmt, ...)
@@ -42,6 +46,9 @@ void api_read_row(struct dataverse *d, struct table *t, const char *id, const st
 		  struct reply *rep);
 void api_read_count(struct dataverse *d, struct table *t, const struct request *req,
 		    struct reply *rep);
+/* rest: what stands behind the key, "/fullname", "/nav/$ref". */
+void api_read_behind(struct dataverse *d, struct table *t, const char *id, const char *rest,
+		     const struct request *req, struct reply *rep);
 void api_create(struct dataverse *d, struct table *t, const struct request *req, struct reply *rep);
 void api_patch(struct dataverse *d, struct table *t, const char *id, const struct request *req,
 	       struct reply *rep);

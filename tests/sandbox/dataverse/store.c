@@ -10,12 +10,27 @@
 static const struct {
 	const char *name;
 	enum type type;
-} types[] = {{"String", T_STRING},     {"Memo", T_MEMO},       {"Uniqueidentifier", T_GUID},
-	     {"Boolean", T_BOOLEAN},   {"Integer", T_INTEGER}, {"BigInt", T_BIGINT},
-	     {"Double", T_DOUBLE},     {"Decimal", T_DECIMAL}, {"Money", T_MONEY},
-	     {"DateTime", T_DATETIME}, {"Picklist", T_CHOICE}, {"State", T_STATE},
-	     {"Status", T_STATUS},     {"Lookup", T_LOOKUP},   {"Customer", T_LOOKUP},
-	     {"Owner", T_LOOKUP}};
+} types[] = {{"String", T_STRING},
+	     {"Memo", T_MEMO},
+	     {"Uniqueidentifier", T_GUID},
+	     {"Boolean", T_BOOLEAN},
+	     {"Integer", T_INTEGER},
+	     {"BigInt", T_BIGINT},
+	     {"Double", T_DOUBLE},
+	     {"Decimal", T_DECIMAL},
+	     {"Money", T_MONEY},
+	     {"DateTime", T_DATETIME},
+	     {"Picklist", T_CHOICE},
+	     {"State", T_STATE},
+	     {"Status", T_STATUS},
+	     {"Lookup", T_LOOKUP},
+	     {"Customer", T_LOOKUP},
+	     {"Owner", T_LOOKUP},
+	     {"MultiSelectPicklist", T_CHOICES},
+	     {"EntityName", T_ENTITY_NAME},
+	     {"Image", T_IMAGE},
+	     {"File", T_IMAGE},
+	     {"Virtual", T_VIRTUAL}};
 
 static const char *text(const cJSON *o, const char *name)
 {
@@ -112,6 +127,8 @@ static bool read_table(struct store *s, const char *path, char *why, size_t size
 			    .id = text(json, "primaryId"),
 			    .primary_name = text(json, "primaryName"),
 			    .tracking = truth(json, "changeTracking"),
+			    .intersect = truth(json, "isIntersect"),
+			    .visible = 1,
 			    .samples_per_contact = number(json, "samplesPerContact", 0),
 			    .json = json};
 	t->columns = calloc((size_t)cJSON_GetArraySize(columns), sizeof *t->columns);
@@ -181,6 +198,7 @@ bool store_open(struct store *s, const char *dir, const char *data, char *why, s
 		snprintf(why, size, "%s: %s", data ? data : ":memory:", sqlite3_errmsg(s->db));
 		return false;
 	}
+	store_collations(s);
 	store_exec(
 	    s, "PRAGMA journal_mode=WAL; PRAGMA synchronous=OFF;"
 	       "CREATE TABLE IF NOT EXISTS _deleted (tab TEXT, id TEXT, version INTEGER);"
@@ -209,6 +227,7 @@ void store_close(struct store *s)
 		cJSON_Delete((cJSON *)s->tables[i].json);
 	}
 	free(s->tables);
+	store_forget_statements(s);
 	sqlite3_close(s->db);
 }
 
@@ -283,10 +302,10 @@ bool store_exists(struct store *s, const struct table *t, const char *id)
 {
 	char sql[300];
 	snprintf(sql, sizeof sql, "SELECT 1 FROM \"%s\" WHERE \"%s\"=?", t->name, t->id);
-	sqlite3_stmt *st = store_prepare(s, sql);
+	sqlite3_stmt *st = store_statement(s, sql);
 	sqlite3_bind_text(st, 1, id, -1, SQLITE_TRANSIENT);
 	bool found = sqlite3_step(st) == SQLITE_ROW;
-	sqlite3_finalize(st);
+	store_release(st);
 	return found;
 }
 

@@ -30,6 +30,10 @@ enum type {
 	T_CHOICE,
 	T_STATE,
 	T_STATUS,
+	T_CHOICES,     /* several: "2,3,8" */
+	T_ENTITY_NAME, /* a table's logical name */
+	T_IMAGE,       /* image and file: here only whether there is one */
+	T_VIRTUAL,     /* the readable twin of another column */
 	T_LOOKUP
 };
 
@@ -46,7 +50,9 @@ struct column {
 
 struct table {
 	const char *name, *schema_name, *set, *id, *primary_name;
-	bool tracking;
+	bool tracking, intersect;
+	double visible;	     /* the part of the rows that the caller's role sees, 0 to 1 */
+	bool only_own_level; /* the role's read is below the organization: no change tracking */
 	double samples_per_contact;
 	struct column *columns;
 	int count;
@@ -57,9 +63,10 @@ struct store {
 	sqlite3 *db;
 	struct table *tables;
 	int count;
-	int64_t version; /* the last one given out */
-	int64_t expired; /* delta tokens up to this version are too old */
-	char clock[32];
+	int64_t version;	       /* the last one given out */
+	int64_t metadata_version;      /* moves with every change of a definition */
+	int64_t expired;	       /* delta tokens up to this version are too old */
+	struct statements *statements; /* see statement.c */
 };
 
 bool store_open(struct store *s, const char *tables_dir, const char *data, char *why, size_t size);
@@ -87,6 +94,15 @@ void store_write(struct store *s, struct table *t, const char *id, struct row *r
 void store_delete(struct store *s, struct table *t, const char *id);
 void store_history(struct store *s, const char *key, cJSON *list);
 sqlite3_stmt *store_prepare(struct store *s, const char *sql);
+/* A prepared statement that is kept for the next time; release it, never finalize it.  One that is
+ * running is not handed out twice: between this call and the first step no other may ask for the
+ * same text. */
+sqlite3_stmt *store_statement(struct store *s, const char *sql);
+void store_release(sqlite3_stmt *st);
+/* Before the shape of a table changes, and at the end. */
+void store_forget_statements(struct store *s);
+/* Comparisons that SQLite does not have; see collate.c. */
+void store_collations(struct store *s);
 void store_exec(struct store *s, const char *sql);
 
 #endif
