@@ -2,7 +2,10 @@
 #ifndef SANDBOX_DATAVERSE_API_H
 #define SANDBOX_DATAVERSE_API_H
 
+#include "limits.h"
 #include "store.h"
+
+enum { USERS = 10 }; /* application users: sandbox, sandbox1 .. sandbox9 */
 
 struct dataverse {
 	struct store store;
@@ -12,6 +15,18 @@ struct dataverse {
 	long token_lifetime;
 	int64_t token_epoch; /* tokens issued before a revocation are no good */
 	long tokens;
+	const char *tenant; /* NULL: any */
+	int caller;	    /* the user of this request's token, an index into users */
+	char users[USERS][37];
+	char denied[32][100]; /* privileges */
+	const char *no_bulk[32];
+	int no_bulk_count;
+	int denied_count;
+	struct limits limits;
+	int dop_hint;
+	struct batch *batch; /* the one that is carried out */
+	int depth;	     /* of related rows in one create */
+	uint64_t made;	     /* ids given out */
 };
 
 /* Codes of "data service errors". */
@@ -39,6 +54,9 @@ void api_root(const struct request *req, char *out, size_t size);
 /* Does a Prefer header ask for this preference?  value (may be NULL) gets what follows "=". */
 bool api_prefers(const struct request *req, const char *name, char *value, size_t size);
 
+/* One request of the API whose caller is known. */
+void api_dispatch(struct dataverse *d, const struct request *req, struct reply *rep);
+
 /* Each answers one kind of request; rest is the undecoded path behind /api/data/v9.2/. */
 void api_read_collection(struct dataverse *d, struct table *t, const struct request *req,
 			 struct reply *rep);
@@ -49,14 +67,6 @@ void api_read_count(struct dataverse *d, struct table *t, const struct request *
 /* rest: what stands behind the key, "/fullname", "/nav/$ref". */
 void api_read_behind(struct dataverse *d, struct table *t, const char *id, const char *rest,
 		     const struct request *req, struct reply *rep);
-void api_create(struct dataverse *d, struct table *t, const struct request *req, struct reply *rep);
-void api_patch(struct dataverse *d, struct table *t, const char *id, const struct request *req,
-	       struct reply *rep);
-void api_delete(struct dataverse *d, struct table *t, const char *id, const struct request *req,
-		struct reply *rep);
-/* CreateMultiple and UpsertMultiple: one transaction. */
-void api_multiple(struct dataverse *d, struct table *t, bool upsert, const struct request *req,
-		  struct reply *rep);
 void api_definitions(struct dataverse *d, const char *rest, const struct request *req,
 		     struct reply *rep);
 

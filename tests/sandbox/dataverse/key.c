@@ -242,15 +242,38 @@ bool key_parse(struct dataverse *d, struct table *t, const char *s, size_t len, 
 	return good;
 }
 
-/* " AND column = ?n" for one column of a key, as the column's type compares. */
-static void put_equal(struct text *sql, const struct column *c, int n)
+/* How values of the column compare. */
+static const char *collation(const struct column *c)
 {
 	if (c->type == T_STRING || c->type == T_MEMO)
-		text_printf(sql, " AND \"%s\" = ?%d COLLATE FOLD", c->name, n);
-	else if (c->type == T_DECIMAL || c->type == T_MONEY || c->type == T_DOUBLE)
-		text_printf(sql, " AND \"%s\" = ?%d COLLATE AMOUNT", c->name, n);
-	else
-		text_printf(sql, " AND \"%s\" = ?%d", c->name, n);
+		return " COLLATE FOLD";
+	if (c->type == T_DECIMAL || c->type == T_MONEY || c->type == T_DOUBLE)
+		return " COLLATE AMOUNT";
+	return "";
+}
+
+/* " AND column = ?n" for one column of a key. */
+static void put_equal(struct text *sql, const struct column *c, int n)
+{
+	text_printf(sql, " AND \"%s\" = ?%d%s", c->name, n, collation(c));
+}
+
+void key_index(struct store *s, struct table *t, const cJSON *key)
+{
+	int columns[KEY_COLUMNS_MAX], n = key_columns(t, key, columns);
+	struct text sql = {0};
+
+	if (!n)
+		return;
+	text_printf(&sql, "CREATE INDEX IF NOT EXISTS \"%s_key_%s\" ON \"%s\"(", t->name,
+		    key->string, t->name);
+	for (int i = 0; i < n; i++) {
+		const struct column *c = &t->columns[columns[i]];
+		text_printf(&sql, "%s\"%s\"%s", i ? "," : "", c->name, collation(c));
+	}
+	text_puts(&sql, ")");
+	store_exec(s, sql.data);
+	free(sql.data);
 }
 
 bool key_find(struct dataverse *d, const struct table *t, struct key *k)

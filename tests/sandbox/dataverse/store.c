@@ -1,5 +1,5 @@
 /* store.c - see store.h. */
-#include "store.h"
+#include "derived.h"
 
 #include <dirent.h>
 #include <stdio.h>
@@ -65,6 +65,26 @@ void store_exec(struct store *s, const char *sql)
 		fprintf(stderr, "sandbox-dataverse: %s: %s\n", why, sql);
 		abort();
 	}
+}
+
+void store_begin(struct store *s)
+{
+	char sql[40];
+
+	s->undo[s->depth] = s->version;
+	snprintf(sql, sizeof sql, "SAVEPOINT t%d", s->depth++);
+	store_exec(s, sql);
+}
+
+void store_end(struct store *s, bool keep)
+{
+	char sql[80];
+	int n = --s->depth;
+
+	snprintf(sql, sizeof sql, keep ? "RELEASE t%d" : "ROLLBACK TO t%d; RELEASE t%d", n, n);
+	store_exec(s, sql);
+	if (!keep)
+		s->version = s->undo[n];
 }
 
 static bool read_column(struct column *c, const cJSON *json, char *why, size_t size)
@@ -134,6 +154,10 @@ static bool read_table(struct store *s, const char *path, char *why, size_t size
 	t->columns = calloc((size_t)cJSON_GetArraySize(columns), sizeof *t->columns);
 	cJSON_ArrayForEach(
 	    c, columns) if (!read_column(&t->columns[t->count++], c, why, size)) return false;
+	if (truth(json, "isIntersect")) /* its two GUIDs are no lookups to a reader */
+		for (int i = 0; i < t->count; i++)
+			snprintf(t->columns[i].property, sizeof t->columns[i].property, "%s",
+				 t->columns[i].name);
 	return true;
 }
 
@@ -234,7 +258,10 @@ void store_close(struct store *s)
 bool store_is_empty(struct store *s)
 {
 	for (int i = 0; i < s->count; i++)
-		if (store_count(s, &s->tables[i]))
+		if (!cJSON_GetObjectItemCaseSensitive(s->tables[i].json, "rows") &&
+		    !cJSON_IsTrue(cJSON_GetObjectItemCaseSensitive(s->tables[i].json,
+								   "writtenByTheProduct")) &&
+		    store_count(s, &s->tables[i]))
 			return false;
 	return true;
 }
@@ -372,12 +399,21 @@ static void fill_system(struct store *s, struct table *t, struct row *r, bool in
 			set(r, i, r->given[i] && r->values[i] ? r->values[i] : time_text);
 		else if (c->system && !strcmp(c->system, "version"))
 			set(r, i, version);
-		else if (insert && !r->given[i] && cJSON_IsBool(fallback))
+		else if (c->system && !strcmp(c->system, "owner") && insert && !r->given[i] &&
+			 *s->owner && c->targets && c->targets->child) {
+			set(r, i, s->owner);
+			free(r->targets[i]);
+			r->targets[i] = strdup(c->targets->child->string);
+		} else if (insert && !r->given[i] && cJSON_IsBool(fallback))
 			set(r, i, cJSON_IsTrue(fallback) ? "true" : "false");
 		else if (insert && !r->given[i] && cJSON_IsNumber(fallback)) {
 			char n[24];
 			snprintf(n, sizeof n, "%d", fallback->valueint);
 			set(r, i, n);
+		} else if (insert && !r->given[i] && c->type == T_LOOKUP &&
+			   cJSON_IsString(fallback) && c->targets && c->targets->child) {
+			set(r, i, fallback->valuestring);
+			r->targets[i] = strdup(c->targets->child->string);
 		}
 	}
 }
@@ -424,6 +460,7 @@ void store_write(struct store *s, struct table *t, const char *id, struct row *r
 
 	s->version++;
 	fill_system(s, t, r, insert);
+	money_fill(s, t, id, r, insert);
 	for (int i = 0; i < t->count; i++) {
 		const struct column *c = &t->columns[i];
 		if (!r->given[i] || !strcmp(c->name, t->id))
@@ -463,18 +500,21 @@ void store_write(struct store *s, struct table *t, const char *id, struct row *r
 	refresh_concats(s, t, id);
 	if (method)
 		history(s, t, id, method, written(t, r));
+	activity_write(s, t, id, r, insert);
 }
 
 /* Rows of u whose column c points to the deleted row. */
-static void cascade(struct store *s, struct table *u, struct column *c, const char *id)
+static void cascade(struct store *s, struct table *u, struct column *c, const struct table *t,
+		    const char *id)
 {
 	char sql[400], **ids = NULL;
 	size_t n = 0;
 
-	snprintf(sql, sizeof sql, "SELECT \"%s\" FROM \"%s\" WHERE \"%s\"=?", u->id, u->name,
-		 c->name);
+	snprintf(sql, sizeof sql, "SELECT \"%s\" FROM \"%s\" WHERE \"%s\"=? AND \"%s__table\"=?",
+		 u->id, u->name, c->name, c->name);
 	sqlite3_stmt *st = store_prepare(s, sql);
 	sqlite3_bind_text(st, 1, id, -1, SQLITE_TRANSIENT);
+	sqlite3_bind_text(st, 2, t->name, -1, SQLITE_STATIC);
 	while (sqlite3_step(st) == SQLITE_ROW) {
 		char **more = realloc(ids, (n + 1) * sizeof *ids);
 		if (!more)
@@ -497,7 +537,7 @@ static void cascade(struct store *s, struct table *u, struct column *c, const ch
 	free(ids);
 }
 
-void store_delete(struct store *s, struct table *t, const char *id)
+static void delete_row(struct store *s, const struct table *t, const char *id)
 {
 	char sql[300];
 	sqlite3_stmt *st;
@@ -514,11 +554,20 @@ void store_delete(struct store *s, struct table *t, const char *id)
 	sqlite3_bind_int64(st, 3, s->version);
 	sqlite3_step(st);
 	sqlite3_finalize(st);
+}
+
+void store_delete(struct store *s, struct table *t, const char *id)
+{
+	struct table *twin = activity_twin(s, t);
+
+	delete_row(s, t, id);
+	if (twin)
+		delete_row(s, twin, id);
 	history(s, t, id, "DELETE", cJSON_CreateObject());
 	for (int i = 0; i < s->count; i++)
 		for (int k = 0; k < s->tables[i].count; k++) {
 			struct column *c = &s->tables[i].columns[k];
 			if (c->on_delete && cJSON_GetObjectItemCaseSensitive(c->targets, t->name))
-				cascade(s, &s->tables[i], c, id);
+				cascade(s, &s->tables[i], c, t, id);
 		}
 }

@@ -67,6 +67,9 @@ struct store {
 	int64_t metadata_version;      /* moves with every change of a definition */
 	int64_t expired;	       /* delta tokens up to this version are too old */
 	struct statements *statements; /* see statement.c */
+	char owner[37];		       /* of rows made now: the user who asks */
+	int depth;		       /* of transactions within each other */
+	int64_t undo[8];	       /* version at the start of each */
 };
 
 bool store_open(struct store *s, const char *tables_dir, const char *data, char *why, size_t size);
@@ -86,8 +89,12 @@ struct row {
 struct row row_new(const struct table *t);
 void row_free(const struct table *t, struct row *r);
 
+/* Nest: an inner one that is not kept undoes only its own writes. */
+void store_begin(struct store *s);
+void store_end(struct store *s, bool keep);
+
 bool store_exists(struct store *s, const struct table *t, const char *id);
-/* Inserts or updates; fills system columns; gives a version. */
+/* Inserts or updates; fills what derived.h knows; gives a version. method NULL: no history. */
 void store_write(struct store *s, struct table *t, const char *id, struct row *r, bool insert,
 		 const char *method);
 /* Deletes and cascades as the columns' onDelete say. */
