@@ -3,7 +3,7 @@
 A file names a sandbox and its options; its cases run against one sandbox, in their order.
 
     sandbox = "dataverse"
-    options = ["--contacts", "20"]
+    options = ["--contacts", "20"]          @{folder} is an empty one
 
     [[case]]
     name = "a sentence that is true"
@@ -21,7 +21,7 @@ A file names a sandbox and its options; its cases run against one sandbox, in th
     keep = {id = "/value/0/contactid"}      for later steps; "header:Name" keeps a header
     times = 3                               sent so often, the last answer counts
     together = 60                           sent at once, one of them must answer so
-    options = ["--x"]                       a sandbox of its own for this case, with these
+    options = ["--x", "@{folder}"]          a sandbox of its own for this case, with these
 
 A case of several steps has `steps = [{request = ..}, ..]`. `before = ["METHOD url body"]` must
 answer 2xx. Expected texts: "~regex" matches the whole, "=absent", "=null", "=length N", "=any" say
@@ -30,6 +30,7 @@ what they say. Variables: @{root} @{server} @{host} @{port} @{nobody} (no row ha
 import json
 import os
 import re
+import tempfile
 import threading
 import tomllib
 import uuid
@@ -191,8 +192,12 @@ def names_of(sandbox):
             "token": sandbox.token(), "long": "x" * 33000}
 
 
-def run_alone(table, case):
-    with Sandbox(table["sandbox"], case["options"]) as sandbox:
+def start(kind, options, folder):
+    return Sandbox(kind, [fill(option, {"folder": folder}) for option in options])
+
+
+def run_alone(table, case, folder):
+    with start(table["sandbox"], case["options"], folder) as sandbox:
         run_case(sandbox, case, names_of(sandbox))
 
 
@@ -202,14 +207,15 @@ def run_file(path, report):
         table = tomllib.load(file)
     label = os.path.splitext(os.path.basename(path))[0]
     try:
-        with Sandbox(table["sandbox"], table.get("options", [])) as sandbox:
+        with tempfile.TemporaryDirectory() as folder, \
+                start(table["sandbox"], table.get("options", []), folder) as sandbox:
             names = names_of(sandbox)
             for step in table.get("setup", []):
                 run_step(sandbox, step, names)
             for case in table["case"]:
                 try:
                     if "options" in case:
-                        run_alone(table, case)
+                        run_alone(table, case, folder)
                     else:
                         run_case(sandbox, case, names)
                     report(f"{label}: {case['name']}", None)
