@@ -9,7 +9,8 @@ int sandbox_main(int argc, char **argv);
 const struct fuzzed fuzzed = {
     .option = "resources",
     .folder = "tests/sandbox/campaign/resources",
-    .token = "POST /ims/token/v3\n\n"
+    .token = "POST /ims/token/v3\n"
+	     "Content-Type: application/x-www-form-urlencoded\n\n"
 	     "client_id=sandbox&client_secret=sandbox&grant_type=client_credentials&scope=openid",
     .rows = {"POST /acme/campaign/profileAndServicesExt/profile\n\n"
 	     "{\"externalId\":\"ONE\",\"lastName\":\"One\"}",

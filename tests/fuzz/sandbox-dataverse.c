@@ -9,7 +9,8 @@ int sandbox_main(int argc, char **argv);
 const struct fuzzed fuzzed = {
     .option = "tables",
     .folder = "tests/sandbox/dataverse/tables",
-    .token = "POST /sandbox/oauth2/v2.0/token\n\n"
+    .token = "POST /sandbox/oauth2/v2.0/token\n"
+	     "Content-Type: application/x-www-form-urlencoded\n\n"
 	     "client_id=sandbox&client_secret=sandbox&grant_type=client_credentials&"
 	     "scope=http://127.0.0.1/.default",
     .rows = {"POST /api/data/v9.2/contacts\n\n"

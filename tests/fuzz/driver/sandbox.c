@@ -3,7 +3,7 @@
  *
  * The linker puts the functions named __wrap_ in the place of the server's (--wrap): main() of the
  * sandbox hands over its product instead of serving it, and headers come from the input.  A token
- * is added where the input has none, so that inputs get past the door.  Rows stay from one input to
+ * and a media type are added where the input has none, so that inputs get past the door.  Rows stay from one input to
  * the next; the sandbox must bear that too.
  *
  * An answer must be one: a status, JSON that is JSON, no line break in a header, and no 5xx but the
@@ -29,7 +29,7 @@ const char *__real_request_header(const struct request *req, const char *name);
 const char *__wrap_request_header(const struct request *req, const char *name);
 
 static const struct product *product;
-static char bearer[300];
+static char bearer[2000];
 
 /* The headers of the request that is being answered. */
 static struct {
@@ -57,13 +57,15 @@ const char *__wrap_server_data(const struct server *srv)
 
 const char *__wrap_request_header(const struct request *req, const char *name)
 {
-	if (req->connection != headers)
+	if (req->is_part)
 		return __real_request_header(req, name);
 	for (size_t i = 0; i < header_count; i++)
 		if (!strcasecmp(headers[i].name, name))
 			return headers[i].value;
 	if (!strcasecmp(name, "Authorization") && *bearer)
 		return bearer;
+	if (!strcasecmp(name, "Content-Type"))
+		return "application/json";
 	return strcasecmp(name, "X-Api-Key") ? NULL : "sandbox";
 }
 
