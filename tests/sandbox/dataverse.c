@@ -147,6 +147,17 @@ static void on_row(struct dataverse *d, struct table *t, const char *key, const 
 	key_free(&k);
 }
 
+static bool is_definition(const char *path, size_t n)
+{
+	static const char *const sets[] = {"EntityDefinitions", "RelationshipDefinitions",
+					   "GlobalOptionSetDefinitions"};
+
+	for (size_t i = 0; i < sizeof sets / sizeof *sets; i++)
+		if (strlen(sets[i]) == n && !strncmp(path, sets[i], n))
+			return true;
+	return false;
+}
+
 static void api_get(struct dataverse *d, const char *rest, const struct request *req,
 		    struct reply *rep)
 {
@@ -160,8 +171,8 @@ static void api_get(struct dataverse *d, const char *rest, const struct request 
 		whoami(d, req, rep);
 		return;
 	}
-	if (n == 17 && !strncmp(rest, "EntityDefinitions", 17)) {
-		api_definitions(d, rest + 17, req, rep);
+	if (!strcmp(rest, "$metadata")) {
+		api_csdl(d, req, rep);
 		return;
 	}
 	if (*rest == '$') {
@@ -201,7 +212,14 @@ void api_dispatch(struct dataverse *d, const struct request *req, struct reply *
 		api_error(rep, 404, E_QUERY, "No part of the Web API: this is " API "/.");
 	} else {
 		const char *rest = path[sizeof API - 1] ? path + sizeof API : "";
-		if (!strcmp(req->method, "GET"))
+		bool definition = is_definition(rest, strcspn(rest, "(/"));
+		if (definition && d->store.depth && strcmp(req->method, "GET"))
+			api_not_implemented(rep, "changes of definitions in a change set");
+		else if (definition)
+			api_definitions(d, rest, req, rep);
+		else if (api_function(d, rest, req, rep))
+			; /* done */
+		else if (!strcmp(req->method, "GET"))
 			api_get(d, rest, req, rep);
 		else
 			route_write(d, rest, req, rep);
@@ -211,22 +229,13 @@ void api_dispatch(struct dataverse *d, const struct request *req, struct reply *
 
 /* ---- control ------------------------------------------------------------------------------------ */
 
-static bool control(struct dataverse *d, const char *path, const struct request *req,
-		    struct reply *rep)
+static bool control(struct dataverse *d, const struct request *req, struct reply *rep)
 {
-	if (strncmp(path, "/_sandbox/", 10) || strcmp(req->method, "POST"))
-		return false;
-	path += 10;
-	rep->status = 204;
-	if (!strcmp(path, "expire-delta-tokens"))
-		d->store.expired = d->store.version++; /* tokens of later reads are above it */
-	else if (!strcmp(path, "revoke-tokens"))
-		d->token_epoch++;
-	else if (!strcmp(path, "privileges"))
+	bool mine = !strcmp(req->path, "/_sandbox/privileges") && !strcmp(req->method, "POST");
+
+	if (mine)
 		privilege_control(d, req, rep);
-	else
-		return false;
-	return true;
+	return mine || api_control(d, req->path, req, rep);
 }
 
 static bool ends_with(const char *s, const char *end)
@@ -239,7 +248,7 @@ static void handle(void *state, const struct request *req, struct reply *rep)
 {
 	struct dataverse *d = state;
 
-	if (control(d, req->path, req, rep))
+	if (control(d, req, rep))
 		return;
 	if (strlen(req->url) > URL_MAX) { /* the limit of "Query data using the Web API" */
 		reply_text(rep, 414, "%s", "");
@@ -355,16 +364,13 @@ static bool open_product(void *state, struct server *srv, char *why, size_t size
 		cJSON_DeleteItemFromObjectCaseSensitive((cJSON *)t->json, "bulk");
 		cJSON_AddFalseToObject((cJSON *)t->json, "bulk");
 	}
+	sample_rows(d);
 	fixed_make(d);
 	snprintf(d->store.owner, sizeof d->store.owner, "%s", d->user);
 	if (server_contacts(srv) && store_is_empty(&d->store))
 		sample_make(d, server_contacts(srv), server_seed(srv));
-	for (int i = 0; i < d->store.count; i++) {
-		const cJSON *key;
-		cJSON_ArrayForEach(
-		    key, cJSON_GetObjectItemCaseSensitive(d->store.tables[i].json, "keys"))
-		    key_index(&d->store, &d->store.tables[i], key);
-	}
+	for (int i = 0; i < d->store.count; i++)
+		store_index(&d->store, &d->store.tables[i]);
 	return true;
 }
 
@@ -387,6 +393,7 @@ static void close_product(void *state)
 	struct dataverse *d = state;
 	store_close(&d->store);
 	limits_free(&d->limits);
+	sqlite3_close(d->backup);
 }
 
 int main(int argc, char **argv)
@@ -411,19 +418,45 @@ int main(int argc, char **argv)
 	static const struct product product = {
 	    .name = "sandbox-dataverse",
 	    .synopsis =
-		"A part of the Dataverse Web API (v9.2) on loopback, for developing and testing\n"
-		"against. Client id and secret are both `sandbox`. To try it:\n\n"
+		"The Dataverse Web API (v9.2) on loopback, for developing and testing against. "
+		"Client\n"
+		"id and secret are both `sandbox`. To try it:\n\n"
 		"  sandbox-dataverse --listen 127.0.0.1:8080 --contacts 100 &\n"
 		"  T=$(curl -s 127.0.0.1:8080/any/oauth2/v2.0/token -d client_id=sandbox \\\n"
 		"    -d client_secret=sandbox -d grant_type=client_credentials \\\n"
 		"    -d scope=http://127.0.0.1:8080/.default | jq -r .access_token)\n"
-		"  curl -s -H \"Authorization: Bearer $T\" \\\n"
-		"    '127.0.0.1:8080/api/data/v9.2/contacts?$select=fullname&$top=3'\n\n"
+		"  get() { curl -sg -H \"Authorization: Bearer $T\" -H \"Prefer: $2\" \\\n"
+		"    \"127.0.0.1:8080/api/data/v9.2/$1\"; }\n"
+		"  get "
+		"'contacts?$select=fullname&$top=3&$expand=parentcustomerid_account($select=name)'"
+		"\n"
+		"  get 'contacts?$filter=contains(fullname,%27ann%27)&$count=true' \\\n"
+		"    'odata.include-annotations=\"*\"'\n"
+		"  get 'contacts?$select=fullname' odata.track-changes   then follow the links\n"
+		"  get 'EntityDefinitions?$select=LogicalName,EntitySetName'\n\n"
+		"Tables are the JSON files of --tables; the metadata API makes more of them, kept "
+		"with\n"
+		"the data. Which endpoint does what, and what is answered 501: COVERAGE.md beside "
+		"them.\n\n"
 		"The client ids sandbox1 .. sandbox9 are other users with the same secret. A "
 		"client\n"
 		"that keeps the cookie ARRAffinity stays on one of the --servers.\n\n"
-		"More control: POST /_sandbox/expire-delta-tokens, POST /_sandbox/revoke-tokens,\n"
-		"POST /_sandbox/privileges {\"deny\": [\"prvCreateContact\"]}.",
+		"Control, each a POST beside the API:\n"
+		"  /_sandbox/expire-delta-tokens   delta links given out so far are too old "
+		"(0x80044352)\n"
+		"  /_sandbox/revoke-tokens         access tokens given out so far are no good "
+		"(401)\n"
+		"  /_sandbox/restrict {\"table\":\"contact\",\"fraction\":0.5,\"level\":\"user\"}\n"
+		"      the caller reads this part of the rows only; without organization-level "
+		"read\n"
+		"      change tracking is answered 403; "
+		"{\"fraction\":1,\"level\":\"organization\"} undoes it\n"
+		"  /_sandbox/privileges {\"deny\":[\"prvCreateContact\"]}   what the caller may "
+		"not "
+		"do (403)\n"
+		"  /_sandbox/backup, /_sandbox/restore   all rows and the version counter, kept "
+		"and\n"
+		"      brought back, as when an environment is restored",
 	    .options = options,
 	    .option = option,
 	    .open = open_product,

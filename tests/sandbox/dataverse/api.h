@@ -27,6 +27,7 @@ struct dataverse {
 	struct batch *batch; /* the one that is carried out */
 	int depth;	     /* of related rows in one create */
 	uint64_t made;	     /* ids given out */
+	sqlite3 *backup;     /* see control.c */
 };
 
 /* Codes of "data service errors". */
@@ -67,11 +68,22 @@ void api_read_count(struct dataverse *d, struct table *t, const struct request *
 /* rest: what stands behind the key, "/fullname", "/nav/$ref". */
 void api_read_behind(struct dataverse *d, struct table *t, const char *id, const char *rest,
 		     const struct request *req, struct reply *rep);
-void api_definitions(struct dataverse *d, const char *rest, const struct request *req,
+/* EntityDefinitions, RelationshipDefinitions, GlobalOptionSetDefinitions and what is below. */
+void api_definitions(struct dataverse *d, const char *path, const struct request *req,
 		     struct reply *rep);
+void api_csdl(struct dataverse *d, const struct request *req, struct reply *rep);
+/* functions.c: unbound functions and actions, without parentheses; false when it knows none. */
+bool api_function(struct dataverse *d, const char *path, const struct request *req,
+		  struct reply *rep);
+/* control.c: POST /_sandbox/restrict, backup, restore; false when it is none of them. */
+bool api_control(struct dataverse *d, const char *path, const struct request *req,
+		 struct reply *rep);
 
 /* Makes n contacts and what belongs to them. */
 void sample_make(struct dataverse *d, long contacts, uint64_t seed);
+
+/* The rows that table files name themselves ("rows"), where there are none yet. */
+void sample_rows(struct dataverse *d);
 
 bool is_guid(const char *s);
 

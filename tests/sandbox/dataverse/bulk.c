@@ -80,20 +80,6 @@ static bool identify(struct write *w, struct table *t, const cJSON *target, stru
 	return true;
 }
 
-static void key_values(struct table *t, const struct key *k, struct row *r)
-{
-	for (int i = 0; i < k->count; i++) {
-		int n = k->parts[i].column;
-		const struct column *c = &t->columns[n];
-		if (r->given[n])
-			continue;
-		r->given[n] = true;
-		r->values[n] = strdup(k->parts[i].value);
-		if (c->type == T_LOOKUP && c->targets && c->targets->child)
-			r->targets[n] = strdup(c->targets->child->string);
-	}
-}
-
 static bool change_one(struct write *w, struct table *t, enum message message, const cJSON *target)
 {
 	struct key k = {0};
@@ -127,7 +113,7 @@ static bool change_one(struct write *w, struct table *t, enum message message, c
 			int n = (int)(table_column(t, t->id) - t->columns);
 			r.given[n] = false;
 		} else if (good) {
-			key_values(t, &k, &r);
+			write_key_values(t, &k, &r);
 		}
 		good = good && write_row(w, t, !exists && *id ? id : k.id, &r, !exists);
 		row_free(t, &r);

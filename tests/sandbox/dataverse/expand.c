@@ -56,7 +56,8 @@ static bool inner_option(struct expand *e, const char *s, size_t n, int depth, s
 	char *value = strndup(equals + 1, n - (size_t)(equals - s) - 1);
 	bool good;
 	if (!strcmp(name, "$expand")) {
-		good = expand_parse(&e->q, value, depth + 1, rep);
+		good = e->q.expand_count ? query_twice(rep, name)
+					 : expand_parse(&e->q, value, depth + 1, rep);
 	} else if (!strcmp(name, "$filter")) {
 		good = e->nav.kind == NAV_ONE
 			   ? query_fail(rep,

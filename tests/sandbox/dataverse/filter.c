@@ -754,6 +754,8 @@ bool filter_parse(struct query *q, const char *s, bool aliases, struct reply *re
 	    .q = q, .rep = rep, .at = s, .start = s, .aliases = aliases, .scope_count = 1};
 	struct text sql = {0};
 
+	if (q->has_where)
+		return query_twice(rep, "$filter");
 	p.scopes[0] = (struct scope){.name = "", .t = q->t, .alias = "t0"};
 	bool good = parse_or(&p, &sql);
 	blanks(&p);

@@ -1,5 +1,4 @@
-/* fixed.c - rows that are there from the beginning: those of "rows" in the table files, and what
- * the product knows about itself, the messages that each table has.
+/* fixed.c - rows that the product has about itself: its users, and the messages of each table.
  *
  * Facts: "Use bulk operation messages" (Limitations: how to see whether a table supports them).
  * UpsertMultiple is never listed; it is there when both others are.
@@ -21,21 +20,6 @@ static void give(struct table *t, struct row *r, const char *name, const char *v
 	r->given[i] = true;
 	r->values[i] = strdup(value);
 	r->targets[i] = target ? strdup(target) : NULL;
-}
-
-static void fixed_rows(struct store *s, struct table *t)
-{
-	const cJSON *row, *m;
-
-	cJSON_ArrayForEach(row, cJSON_GetObjectItemCaseSensitive(t->json, "rows"))
-	{
-		const char *id = cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(row, t->id));
-		struct row r = row_new(t);
-		cJSON_ArrayForEach(m, row) give(t, &r, m->string, cJSON_GetStringValue(m), NULL);
-		if (id)
-			store_write(s, t, id, &r, true, NULL);
-		row_free(t, &r);
-	}
 }
 
 /* The same name has the same id in every world. */
@@ -112,12 +96,8 @@ void fixed_make(struct dataverse *d)
 	bool none = !with(s, "listsMessages") || !store_count(s, with(s, "listsMessages"));
 
 	store_begin(s);
-	for (int i = 0; i < s->count; i++) {
-		if (!store_count(s, &s->tables[i]))
-			fixed_rows(s, &s->tables[i]);
-		if (none)
-			fixed_messages(s, &s->tables[i]);
-	}
+	for (int i = 0; none && i < s->count; i++)
+		fixed_messages(s, &s->tables[i]);
 	if (people && !store_count(s, people))
 		users(d, people);
 	store_end(s, true);

@@ -34,7 +34,7 @@ static void put_grouped(struct text *o, const char *value, int digits)
 		number[n++] = i < (int)strlen(part) ? part[i] : '0';
 	if ((int)strlen(part) > digits && part[digits] >= '5') {
 		int i = n - 1;
-		while (i >= 0 && number[i] == '9')
+		while (i > 0 && number[i] == '9') /* the first is 0 */
 			number[i--] = '0';
 		number[i]++;
 	}

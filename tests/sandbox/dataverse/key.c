@@ -258,24 +258,6 @@ static void put_equal(struct text *sql, const struct column *c, int n)
 	text_printf(sql, " AND \"%s\" = ?%d%s", c->name, n, collation(c));
 }
 
-void key_index(struct store *s, struct table *t, const cJSON *key)
-{
-	int columns[KEY_COLUMNS_MAX], n = key_columns(t, key, columns);
-	struct text sql = {0};
-
-	if (!n)
-		return;
-	text_printf(&sql, "CREATE INDEX IF NOT EXISTS \"%s_key_%s\" ON \"%s\"(", t->name,
-		    key->string, t->name);
-	for (int i = 0; i < n; i++) {
-		const struct column *c = &t->columns[columns[i]];
-		text_printf(&sql, "%s\"%s\"%s", i ? "," : "", c->name, collation(c));
-	}
-	text_puts(&sql, ")");
-	store_exec(s, sql.data);
-	free(sql.data);
-}
-
 bool key_find(struct dataverse *d, const struct table *t, struct key *k)
 {
 	struct text sql = {0};

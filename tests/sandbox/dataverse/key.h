@@ -58,8 +58,6 @@ void key_free(struct key *k);
 
 /* The columns of the alternate key that cJSON item describes; the number of them. */
 int key_columns(struct table *t, const cJSON *key, int columns[KEY_COLUMNS_MAX]);
-/* Gives the key an index, without which every write of a large table would read it all. */
-void key_index(struct store *s, struct table *t, const cJSON *key);
 /* Can the key be used?  One made by the metadata API is pending at first (see tables.c). */
 bool key_is_active(const struct table *t, const char *name);
 

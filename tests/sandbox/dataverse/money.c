@@ -17,20 +17,6 @@ static int column_index(struct table *t, const char *name)
 	return c ? (int)(c - t->columns) : -1;
 }
 
-static char *stored(struct store *s, const struct table *t, const char *id, const char *column)
-{
-	char sql[300], *value = NULL;
-
-	snprintf(sql, sizeof sql, "SELECT \"%s\" FROM \"%s\" WHERE \"%s\"=?", column, t->name,
-		 t->id);
-	sqlite3_stmt *st = store_statement(s, sql);
-	sqlite3_bind_text(st, 1, id, -1, SQLITE_STATIC);
-	if (sqlite3_step(st) == SQLITE_ROW && sqlite3_column_text(st, 0))
-		value = strdup((const char *)sqlite3_column_text(st, 0));
-	store_release(st);
-	return value;
-}
-
 static void set(struct row *r, int i, char *value)
 {
 	free(r->values[i]);
@@ -44,7 +30,7 @@ static char *value_of(struct store *s, struct table *t, const char *id, const st
 {
 	if (r->given[i])
 		return r->values[i] ? strdup(r->values[i]) : NULL;
-	return insert ? NULL : stored(s, t, id, t->columns[i].name);
+	return insert ? NULL : store_value(s, t, id, t->columns[i].name);
 }
 
 /* Four digits, as base amounts have; at a rate of one every digit stays. */
@@ -74,7 +60,8 @@ void money_fill(struct store *s, struct table *t, const char *id, struct row *r,
 		struct table *currencies = r->targets[currency] && r->values[currency]
 					       ? store_table(s, r->targets[currency])
 					       : NULL;
-		by = currencies ? stored(s, currencies, r->values[currency], "exchangerate") : NULL;
+		by = currencies ? store_value(s, currencies, r->values[currency], "exchangerate")
+				: NULL;
 		set(r, rate, by ? strdup(by) : NULL);
 	} else {
 		by = value_of(s, t, id, r, rate, insert);

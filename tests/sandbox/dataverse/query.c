@@ -31,6 +31,14 @@ bool query_no_property(struct reply *rep, const char *type, const char *name, si
 	    (int)(len < 200 ? len : 200), name, type);
 }
 
+bool query_twice(struct reply *rep, const char *option)
+{
+	return query_fail(rep,
+			  "Query option '%s' was specified more than once, but it must be "
+			  "specified at most once.",
+			  option);
+}
+
 int where_bind(struct where *w, char *value)
 {
 	if (w->count == BINDS_MAX) {
@@ -139,9 +147,7 @@ static bool parse_select(struct query *q, const char *s, struct reply *rep)
 	struct column *c;
 
 	if (q->select_text)
-		return query_fail(rep,
-				  "Query option '$select' was specified more than once, but it "
-				  "must be specified at most once.");
+		return query_twice(rep, "$select");
 	q->select_text = strdup(s);
 	do {
 		s += strspn(s, " ");
@@ -202,6 +208,8 @@ static bool parse_order(struct query *q, const char *s, struct reply *rep)
 {
 	int terms = 0;
 
+	if (q->order.data)
+		return query_twice(rep, "$orderby");
 	do {
 		s += strspn(s, " ");
 		size_t n = strcspn(s, " ,");
@@ -239,6 +247,8 @@ static bool parse_top(struct query *q, const char *value, struct reply *rep)
 {
 	char *end;
 
+	if (q->top)
+		return query_twice(rep, "$top");
 	q->top = strtol(value, &end, 10);
 	if (end == value || *end || q->top < 0)
 		return query_fail(rep,
@@ -284,6 +294,11 @@ static bool parse_option(struct query *q, const char *name, const char *value, e
 		return true; /* aliases are looked up where they stand */
 	if (unsupported(name))
 		return query_fail(rep, "The query option '%s' is not supported.", name);
+	if (!strcmp(name, "$expand") && q->expand_text)
+		return query_twice(rep, name);
+	if ((!strcmp(name, "$skiptoken") || !strcmp(name, "$deltatoken")) &&
+	    (q->skip_token || q->is_delta))
+		return query_twice(rep, name);
 	if (!strcmp(name, "$expand")) {
 		q->expand_text = strdup(value);
 		return what != QUERY_COUNT ? expand_parse(q, value, 0, rep)

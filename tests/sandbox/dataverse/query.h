@@ -77,6 +77,8 @@ void query_free(struct query *q);
 
 /* 400 with 0x80060888; always false. */
 bool query_fail(struct reply *rep, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+/* An option that was there before; always false. */
+bool query_twice(struct reply *rep, const char *option);
 bool query_no_property(struct reply *rep, const char *type, const char *name, size_t len);
 
 /* expand.c: reads the list behind $expand= into q. depth counts from 0. */

@@ -60,6 +60,11 @@ static bool headers_known(struct write *w)
 {
 	const char *duplicates = request_header(w->req, "MSCRM.SuppressDuplicateDetection");
 
+	if (request_header(w->req, "x-ms-transfer-mode") ||
+	    request_header(w->req, "x-ms-file-name")) {
+		api_not_implemented(w->rep, "file and image columns");
+		return false;
+	}
 	if (duplicates && !strcasecmp(duplicates, "false")) {
 		api_not_implemented(w->rep, "MSCRM.SuppressDuplicateDetection: false (duplicate "
 					    "detection rules)");

@@ -63,9 +63,11 @@ struct store {
 	sqlite3 *db;
 	struct table *tables;
 	int count;
-	int64_t version;	       /* the last one given out */
-	int64_t metadata_version;      /* moves with every change of a definition */
-	int64_t expired;	       /* delta tokens up to this version are too old */
+	int64_t version;	  /* the last one given out */
+	int64_t metadata_version; /* moves with every change of a definition */
+	int64_t expired;	  /* delta tokens up to this version are too old */
+	const char *dir;	  /* the folder of tables */
+	cJSON *option_sets; /* the global ones: {name: {"options": {..}, "displayName": ..}} */
 	struct statements *statements; /* see statement.c */
 	char owner[37];		       /* of rows made now: the user who asks */
 	int depth;		       /* of transactions within each other */
@@ -89,6 +91,8 @@ struct row {
 struct row row_new(const struct table *t);
 void row_free(const struct table *t, struct row *r);
 
+/* What the column of a row holds: malloc'ed, NULL for null. */
+char *store_value(struct store *s, const struct table *t, const char *id, const char *column);
 /* Nest: an inner one that is not kept undoes only its own writes. */
 void store_begin(struct store *s);
 void store_end(struct store *s, bool keep);
@@ -108,6 +112,20 @@ sqlite3_stmt *store_statement(struct store *s, const char *sql);
 void store_release(sqlite3_stmt *st);
 /* Before the shape of a table changes, and at the end. */
 void store_forget_statements(struct store *s);
+/* The indexes of a table: made after the rows, when many are written at once. */
+void store_index(struct store *s, const struct table *t);
+/* A definition as in a table file, taken over; new or instead of the one of that name, and kept with
+ * the data.  All struct table and struct column pointers are void after these. */
+bool store_define(struct store *s, cJSON *json, char *why, size_t size);
+void store_undefine(struct store *s, struct table *t);
+/* Forgets a column's values; the definition is the caller's. */
+void store_drop_column(struct store *s, const struct table *t, const char *column, bool lookup);
+/* set NULL: there is none any more.  Taken over. */
+void store_option_set(struct store *s, const char *name, cJSON *set);
+/* The database was replaced by another: what is known about it is read again. */
+bool store_restored(struct store *s, char *why, size_t size);
+cJSON *store_read_json(const char *path, char *why, size_t size);
+
 /* Comparisons that SQLite does not have; see collate.c. */
 void store_collations(struct store *s);
 void store_exec(struct store *s, const char *sql);

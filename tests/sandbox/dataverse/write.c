@@ -14,21 +14,6 @@ enum { DEPTH_MAX = 8 }; /* of related rows in one create */
 
 /* ---- what no single value shows ---------------------------------------------------------------------- */
 
-/* The value that the column has in the store; malloc'ed, NULL for null. */
-static char *current(struct write *w, const struct table *t, const char *id, const char *column)
-{
-	char sql[300], *value = NULL;
-
-	snprintf(sql, sizeof sql, "SELECT \"%s\" FROM \"%s\" WHERE \"%s\"=?", column, t->name,
-		 t->id);
-	sqlite3_stmt *st = store_statement(&w->d->store, sql);
-	sqlite3_bind_text(st, 1, id, -1, SQLITE_STATIC);
-	if (sqlite3_step(st) == SQLITE_ROW && sqlite3_column_text(st, 0))
-		value = strdup((const char *)sqlite3_column_text(st, 0));
-	store_release(st);
-	return value;
-}
-
 static struct column *column_of_type(struct table *t, enum type type)
 {
 	for (int i = 0; i < t->count; i++)
@@ -61,7 +46,7 @@ static bool settle_status(struct write *w, struct table *t, const char *id, stru
 		return true;
 	char *have = r->given[a] ? strdup(r->values[a])
 		     : insert	 ? strdup("0")
-				 : current(w, t, id, state->name);
+				 : store_value(&w->d->store, t, id, state->name);
 	int wanted = have ? (int)strtol(have, NULL, 10) : 0;
 	free(have);
 	if (r->given[u] && r->values[u]) {
@@ -108,7 +93,8 @@ static bool settle_keys(struct write *w, struct table *t, const char *id, struct
 			if (r->given[c])
 				all.values[c] = r->values[c] ? strdup(r->values[c]) : NULL;
 			else if (!insert)
-				all.values[c] = current(w, t, id, t->columns[c].name);
+				all.values[c] =
+				    store_value(&w->d->store, t, id, t->columns[c].name);
 		}
 	}
 	const char *violated = key_collision(w->d, t, &all, id);
@@ -290,7 +276,7 @@ static bool matches(struct write *w, struct table *t, const char *id)
 			  t->name);
 		return false;
 	}
-	char *have = current(w, t, id, "_version");
+	char *have = store_value(&w->d->store, t, id, "_version");
 	bool same = have && strtoll(have, NULL, 10) == version;
 	free(have);
 	if (!same)
@@ -319,8 +305,7 @@ static bool may_exist(struct write *w, bool exists)
 	return !exists;
 }
 
-/* Of a new row, values of the key that the body does not have come from the URL. */
-static void key_values(struct table *t, const struct key *k, struct row *r)
+void write_key_values(struct table *t, const struct key *k, struct row *r)
 {
 	for (int i = 0; i < k->count; i++) {
 		const struct column *c = &t->columns[k->parts[i].column];
@@ -356,7 +341,7 @@ static bool upsert(struct write *w, struct table *t, struct key *k, bool exists,
 		drop_key_values(t, k, &r);
 		snprintf(id, sizeof id, "%s", k->id);
 	} else if (good) {
-		key_values(t, k, &r);
+		write_key_values(t, k, &r);
 		if (!*id && k->primary)
 			snprintf(id, sizeof id, "%s", k->id);
 		else if (!*id)

@@ -68,6 +68,8 @@ bool write_allowed(struct write *w, const struct table *t);
 bool write_insert(struct write *w, struct table *t, const cJSON *json, struct row *given,
 		  char id[37]);
 
+/* Of a new row, values of the key that the body does not have come from its address. */
+void write_key_values(struct table *t, const struct key *k, struct row *r);
 void write_create(struct write *w, struct table *t);
 void write_patch(struct write *w, struct table *t, struct key *k);
 void write_delete(struct write *w, struct table *t, struct key *k);
