@@ -41,11 +41,11 @@ static bool control(struct campaign *c, const struct request *req, struct reply 
 static void handle(void *state, const struct request *req, struct reply *rep)
 {
 	struct campaign *c = state;
-	const char *slash = strchr(req->path + 1, '/');
+	const char *slash = *req->path == '/' ? strchr(req->path + 1, '/') : NULL;
 
 	if (control(c, req, rep) || gateway_token(c, req, rep))
 		return;
-	if (*req->path != '/' || !slash || strncmp(slash, "/campaign/", 10)) {
+	if (!slash || strncmp(slash, "/campaign/", 10)) {
 		reply_text(rep, 404, "%s", "");
 		return;
 	}

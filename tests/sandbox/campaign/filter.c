@@ -52,18 +52,18 @@ static bool numeric(const struct field *f)
 }
 
 /* One comparison with the value bound as ?n. */
-static void compare(struct query *q, const struct field *f, const char *operator, int n)
+static void compare(struct query *q, const struct field *f, const char *op, int n)
 {
-	if (!strcmp(operator, "startsWith"))
+	if (!strcmp(op, "startsWith"))
 		add(q->where, sizeof q->where, "substr(t.\"%s\",1,length(?%d))=?%d", f->path, n, n);
-	else if (!strcmp(operator, "contains"))
+	else if (!strcmp(op, "contains"))
 		add(q->where, sizeof q->where, "instr(t.\"%s\",?%d)>0", f->path, n);
-	else if (numeric(f) && strcmp(operator, "="))
+	else if (numeric(f) && strcmp(op, "="))
 		add(q->where, sizeof q->where,
-		    "t.\"%s\"<>'' AND CAST(t.\"%s\" AS REAL)%sCAST(?%d AS REAL)", f->path,
-		    f->path, operator, n);
+		    "t.\"%s\"<>'' AND CAST(t.\"%s\" AS REAL)%sCAST(?%d AS REAL)", f->path, f->path,
+		    op, n);
 	else
-		add(q->where, sizeof q->where, "t.\"%s\"%s?%d", f->path, operator, n);
+		add(q->where, sizeof q->where, "t.\"%s\"%s?%d", f->path, op, n);
 }
 
 static bool one_parameter(const struct call *call, struct resource *r, const cJSON *filter,
@@ -71,7 +71,7 @@ static bool one_parameter(const struct call *call, struct resource *r, const cJS
 {
 	char *v = query_get(call->req, p->string), *type = query_get(call->req, "filterType");
 	const cJSON *types = cJSON_GetObjectItemCaseSensitive(filter, "filterTypes"), *one;
-	const char *field = json_text(p, "field"), *operator= json_text(p, "operator");
+	const char *field = json_text(p, "field"), *op = json_text(p, "operator");
 	bool ok = false;
 
 	if (!v || strlen(v) > 400 || q->bound_count == 24 || q->used_count > 40 ||
@@ -108,7 +108,7 @@ static bool one_parameter(const struct call *call, struct resource *r, const cJS
 		}
 		if (i >= 0) {
 			add(q->where, sizeof q->where, " OR ");
-			compare(q, &r->fields[i], operator ? operator: "=", q->bound_count);
+			compare(q, &r->fields[i], op ? op : "=", q->bound_count);
 		}
 	} else {
 		cJSON_ArrayForEach(one, cJSON_GetObjectItemCaseSensitive(p, "fields"))
@@ -117,7 +117,7 @@ static bool one_parameter(const struct call *call, struct resource *r, const cJS
 			if (i < 0)
 				continue;
 			add(q->where, sizeof q->where, " OR ");
-			compare(q, &r->fields[i], operator ? operator: "=", q->bound_count);
+			compare(q, &r->fields[i], op ? op : "=", q->bound_count);
 		}
 	}
 	add(q->where, sizeof q->where, ")");

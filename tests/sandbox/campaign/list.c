@@ -232,12 +232,11 @@ static sqlite3_stmt *select_page(const struct call *call, const struct resource 
 	return st;
 }
 
-static void add_count(const struct call *call, cJSON *o, const struct resource *r,
-		      const struct query *q, const char *base, uint64_t list, long value)
+static void add_count(const struct call *call, cJSON *o, const struct query *q, const char *base,
+		      uint64_t list, long value)
 {
 	char start[3000], href[8000];
 
-	(void)r;
 	cursor_write(&(struct cursor){0}, list, start, sizeof start);
 	snprintf(href, sizeof href, "%s/%s%s%s_count?_lineStart=%s%s", base, q->base,
 		 !*q->path || call->root == ROOT_EXT ? "/" : "", q->path, start, q->parameters);
@@ -292,7 +291,7 @@ static void page(const struct call *call, struct resource *r, struct query *q,
 		snprintf(last.value, sizeof last.value, "%.1090s", rec.values[opt->order_field]);
 	record_free(r, &rec);
 	if (!alone)
-		add_count(call, o, r, q, base, list, !from && !more ? n : -1);
+		add_count(call, o, q, base, list, !from && !more ? n : -1);
 	bool big = r->rows > call->c->big_table && !(opt->force && !strcmp(opt->force, "true"));
 	if (more && !big)
 		add_next(o, r, q, opt, projection, base, list, &last);

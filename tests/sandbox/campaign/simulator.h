@@ -2,8 +2,10 @@
  *
  *   delivery.c  POST /_sandbox/deliver: who gets a message and what becomes of it
  *   advance.c   POST /_sandbox/advance: the clock moves, and what is due happens
+ *   logs.c      the tables of messages, reactions and what is due; profiles to begin with
  *   events.c    GET /_sandbox/events: the truth
  *   export.c    POST /_sandbox/export: which rows go into which files
+ *   rows.c      which column comes from where
  *   format.c    how a file is written: columns, values, dates, encodings
  *
  * Everything random comes from the seed and the number of the delivery or message, so that it does
@@ -11,6 +13,8 @@
  */
 #ifndef SANDBOX_CAMPAIGN_SIMULATOR_H
 #define SANDBOX_CAMPAIGN_SIMULATOR_H
+
+#include <zlib.h>
 
 #include "api.h"
 
@@ -37,7 +41,7 @@ void simulator_deliver(struct campaign *c, const struct request *req, struct rep
 void simulator_advance(struct campaign *c, const struct request *req, struct reply *rep);
 void simulator_export(struct campaign *c, const struct request *req, struct reply *rep);
 void simulator_events(struct campaign *c, const struct request *req, struct reply *rep);
-/* profiles.c: profiles that never came from Dynamics. */
+/* Profiles that never came from Dynamics. */
 void simulator_profiles(struct campaign *c, long n);
 
 /* What happened, as /_sandbox/events tells it. */
@@ -107,5 +111,9 @@ void line_number(const struct format *f, struct line *l, int64_t n);
 void line_date(const struct format *f, struct line *l, int64_t ms);
 void line_enum(const struct format *f, struct line *l, const char *enumeration, int value);
 void line_end(const struct format *f, struct line *l);
+
+/* rows.c: the header and the rows x for which `where` holds. Counts repeated sending rows in o. */
+bool rows_write(struct campaign *c, int kind, struct export_order *o, const struct format *f,
+		const char *where, gzFile out);
 
 #endif

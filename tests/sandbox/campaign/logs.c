@@ -1,4 +1,6 @@
-/* profiles.c - the simulator's tables, and profiles that never came from Dynamics. */
+/* logs.c - the simulator's tables: messages, reactions, what is due; and profiles that never came
+ * from Dynamics.
+ */
 #include "simulator.h"
 
 #include <stdio.h>
@@ -30,6 +32,55 @@ void simulator_open(struct campaign *c)
 	    " ms INTEGER, url TEXT);"
 	    "CREATE TABLE IF NOT EXISTS _due (ms INTEGER, message INTEGER, what INTEGER);"
 	    "CREATE INDEX IF NOT EXISTS _due_ms ON _due(ms)");
+}
+
+void message_add(struct campaign *c, const struct message *m)
+{
+	sqlite3_stmt *st = store_cached(
+	    &c->store,
+	    "INSERT INTO _message(id, delivery, profile, external, address, contact, status,"
+	    " failure, reason, test, sent_ms, event_ms, modified_ms) VALUES "
+	    "(?,?,?,?,?,?,?,?,?,?,?,?,?)");
+
+	sqlite3_bind_int64(st, 1, m->id);
+	sqlite3_bind_int64(st, 2, m->delivery);
+	sqlite3_bind_int64(st, 3, m->profile);
+	sqlite3_bind_text(st, 4, m->external, -1, SQLITE_STATIC);
+	sqlite3_bind_text(st, 5, m->address, -1, SQLITE_STATIC);
+	sqlite3_bind_int(st, 6, is_contact(m->external));
+	sqlite3_bind_int(st, 7, m->status);
+	sqlite3_bind_int(st, 8, m->failure);
+	sqlite3_bind_int(st, 9, m->reason);
+	sqlite3_bind_int(st, 10, m->test);
+	for (int i = 11; i <= 13; i++)
+		sqlite3_bind_int64(st, i, m->event_ms);
+	store_run(st);
+}
+
+void tracking_add(struct campaign *c, int64_t message, int64_t ms, int type, const char *url)
+{
+	sqlite3_stmt *st = store_cached(
+	    &c->store, "INSERT INTO _tracking(message, ms, type, url) VALUES (?,?,?,?)");
+
+	sqlite3_bind_int64(st, 1, message);
+	sqlite3_bind_int64(st, 2, ms);
+	sqlite3_bind_int(st, 3, type);
+	sqlite3_bind_text(st, 4, url, -1, SQLITE_STATIC);
+	store_run(st);
+	if (type == URL_OPEN || type == URL_CLICK)
+		event_add(c, type == URL_OPEN ? OPEN : CLICK,
+			  sqlite3_last_insert_rowid(c->store.db), message, ms, url);
+}
+
+void due_add(struct campaign *c, int64_t ms, int64_t message, enum due what)
+{
+	sqlite3_stmt *st =
+	    store_cached(&c->store, "INSERT INTO _due(ms, message, what) VALUES (?,?,?)");
+
+	sqlite3_bind_int64(st, 1, ms);
+	sqlite3_bind_int64(st, 2, message);
+	sqlite3_bind_int(st, 3, (int)what);
+	store_run(st);
 }
 
 void simulator_profiles(struct campaign *c, long n)
