@@ -192,7 +192,9 @@ await run({
 
 	"a key can be made, and rows of the table upserted by it": async () => {
 		await api.create({
-			collection: `EntityDefinitions(${table})/Keys`,
+			collection: "EntityDefinitions",
+			key: table,
+			navigationProperty: "Keys",
 			data: {
 				"@odata.type": `${crm}.EntityKeyMetadata`,
 				SchemaName: "new_VisitCode",
@@ -200,6 +202,16 @@ await run({
 				KeyAttributes: ["new_code"],
 			},
 		});
+		// Its index is built behind the answer; until then nothing is found by it.
+		let status;
+		for (let reads = 0; status !== "Active" && reads < 10; reads++) {
+			const { Keys } = await api.retrieveEntity({
+				key: table,
+				expand: [{ property: "Keys", select: ["SchemaName", "EntityKeyIndexStatus"] }],
+			});
+			status = Keys[0].EntityKeyIndexStatus;
+		}
+		assert.equal(status, "Active");
 		const { EntitySetName: collection } = await api.retrieveEntity({ key: table, select: ["EntitySetName"] });
 		const contact = await api.create({ collection: "contacts", data: { lastname: "Visitor" } });
 		const { value } = await api.retrieveRelationships({
