@@ -147,7 +147,8 @@ static void request(char *text, size_t size, struct reply *rep)
 	header_count = 0;
 	while ((l = line(&text)) && *l) {
 		char *colon = strchr(l, ':');
-		if (!colon || !is_free_of(l, "") || header_count == sizeof headers / sizeof *headers)
+		if (!colon || !is_free_of(l, "") ||
+		    header_count == sizeof headers / sizeof *headers)
 			return;
 		*colon++ = 0;
 		headers[header_count].name = l;
