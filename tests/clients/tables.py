@@ -18,7 +18,9 @@ A file names a sandbox and its options; its cases run against one sandbox, in th
     text = "..."                            the body as it came
     header = {Name = "value"}
     json = {"/value/0/name" = "value"}      by JSON pointer
-    keep = {id = "/value/0/contactid"}      for later steps; "header:Name" keeps a header
+    keep = {id = "/value/0/contactid"}      for later steps; "header:Name" keeps a header,
+                                            "query:$x /pointer" an option of a link as it is, and
+                                            "recoded:/pointer" a link as a client writes it anew
     times = 3                               sent so often, the last answer counts
     together = 60                           sent at once, one of them must answer so
     options = ["--x", "@{folder}"]          a sandbox of its own for this case, with these
@@ -33,6 +35,7 @@ import re
 import tempfile
 import threading
 import tomllib
+import urllib.parse
 import uuid
 
 from sandbox import Sandbox
@@ -145,6 +148,21 @@ def together(sandbox, step):
                 f"{sorted({a.status for a in answers})}")
 
 
+def kept(answer, where):
+    kind, _, path = where.partition(":")
+    if kind == "header":
+        return answer.headers[path.lower()]
+    if kind == "query":
+        option, _, path = path.partition(" ")
+        query = urllib.parse.urlsplit(pointer(answer.json, path)).query
+        return next(one for one in query.split("&") if one.startswith(option + "="))
+    if kind == "recoded":
+        parts = urllib.parse.urlsplit(pointer(answer.json, path))
+        query = urllib.parse.urlencode(urllib.parse.parse_qsl(parts.query))
+        return parts._replace(query=query).geturl()
+    return pointer(answer.json, where)
+
+
 def run_step(sandbox, step, names):
     step = fill(step, names)
     if unknown := set(step) - STEP_KEYS:
@@ -157,10 +175,7 @@ def run_step(sandbox, step, names):
     try:
         check(answer, step)
         for name, where in step.get("keep", {}).items():
-            if where.startswith("header:"):
-                names[name] = answer.headers[where[7:].lower()]
-            else:
-                names[name] = pointer(answer.json, where)
+            names[name] = kept(answer, where)
     except (Wrong, LookupError, TypeError, ValueError) as e:
         why = str(e) if isinstance(e, Wrong) else f"cannot keep {step.get('keep')}: {e!r}"
         raise Wrong(f"{why}\n  {step['request']}\n  -> {answer}") from e

@@ -30,9 +30,8 @@ def connect():
 def the_model_comes_from_metadata():
     connect()
     assert {"contacts", "accounts", "new_loyaltycards"} <= set(service.entities), service.entities
-    keys = [p.name for _, p in service.entities["contacts"].__odata__.properties
-            if p.primary_key] if hasattr(service.entities["contacts"], "__odata__") else ["contactid"]
-    assert keys == ["contactid"], keys
+    schema = service.entities["contacts"].__odata_schema__
+    assert [p["name"] for p in schema["properties"] if p["is_primary_key"]] == ["contactid"], schema
 
 
 def all_contacts_come_page_by_page():
