@@ -88,6 +88,54 @@ static enum result by_text(int status, const char *body, const char *message, st
 	return OK;
 }
 
+/* What the gateway in front of the application says: Adobe, "troubleshooting" and "setting up API
+ * access". */
+static const char *const gateway_texts[] = {
+    "Oauth token is not valid", "Profile is not valid",
+    "Oops. Something went wrong. Check your URI and try again.", NULL};
+
+static const char *gateway_text(const char *message)
+{
+	for (size_t i = 0; message && gateway_texts[i]; i++)
+		if (!strcmp(message, gateway_texts[i]))
+			return gateway_texts[i];
+	return NULL;
+}
+
+static bool is_gateway(const char *body, size_t len)
+{
+	cJSON *json = json_parse(body, len);
+	bool gateway = gateway_text(json_string(json, "message")) != NULL;
+	cJSON_Delete(json);
+	return gateway;
+}
+
+static bool has_code(const char *text)
+{
+	return strstr(text, "RST-") || strstr(text, "XTK-") || strstr(text, "PGS-");
+}
+
+/* Only texts that we know may be shown, and without what they quote: anything else may hold the
+ * values of a record in a form that nobody foresaw. */
+static void show(const char *body, size_t len, char *out, size_t size)
+{
+	cJSON *json = json_parse(body, len);
+	const char *said = cJSON_IsString(json) ? json->valuestring : json ? "" : body;
+	const char *code = json_string(json, "error_code");
+	const char *gateway = gateway_text(json_string(json, "message"));
+
+	*out = 0;
+	if (gateway)
+		snprintf(out, size, "%s", gateway);
+	else if (code && strlen(code) < 12 && !code[strspn(code, "0123456789")])
+		snprintf(out, size, "error code %s", code);
+	else if (has_code(said))
+		redact(out, size, said, strnlen(said, 1000));
+	else
+		snprintf(out, size, "a text of %zu bytes that is none of the known ones", len);
+	cJSON_Delete(json);
+}
+
 enum result campaign_answer(const struct http_response *res, mono_time now, struct error *err)
 {
 	const char *body = res->body.data ? res->body.data : "";
@@ -97,11 +145,7 @@ enum result campaign_answer(const struct http_response *res, mono_time now, stru
 		return OK;
 	if (!res->status)
 		return error_retry(err, "no-response", "campaign: %s", res->failure);
-	/* The application's errors are a bare JSON text; its quotes are not part of what it says. */
-	cJSON *json = *body == '"' ? json_parse(body, res->body.len) : NULL;
-	const char *said = cJSON_IsString(json) ? json->valuestring : body;
-	redact(message, sizeof message, said, strnlen(said, 1000));
-	cJSON_Delete(json);
+	show(body, res->body.len, message, sizeof message);
 	snprintf(reason, sizeof reason, "http-%d", res->status);
 	switch (res->status) {
 	case 401:
@@ -111,6 +155,10 @@ enum result campaign_answer(const struct http_response *res, mono_time now, stru
 				    "campaign answers 403: %s; check client_id (it is the API "
 				    "key too) and its product profile",
 				    message);
+	case 500:
+		if (!is_gateway(body, res->body.len))
+			break;
+		/* fall through */
 	case 408:
 	case 429:
 	case 502:

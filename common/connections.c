@@ -84,8 +84,14 @@ static const char *secret(struct reader *r, struct node map, const char *key, bo
 {
 	char file_key[64];
 	snprintf(file_key, sizeof file_key, "%s_file", key);
-	const char *path = text(r, map, file_key, false, what);
+	const char *path = text(r, map, file_key, false, what), *raw = doc_text(doc_get(map, key));
 
+	if (raw && *raw && !strstr(raw, "${"))
+		problem(
+		    r->p, doc_place(doc_get(map, key)),
+		    "\"%s\" stands in the file for everybody to read: write ${VARIABLE}, or name "
+		    "a file as \"%s\"",
+		    key, file_key);
 	if (!path)
 		return text(r, map, key, required, what);
 	FILE *f = fopen(path, "re");

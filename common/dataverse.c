@@ -13,7 +13,8 @@
 #define API "/api/data/v9.2/"
 #define ANNOTATIONS                                                                                \
 	"odata.include-annotations=\"OData.Community.Display.V1.FormattedValue,"                   \
-	"Microsoft.Dynamics.CRM.lookuplogicalname\""
+	"Microsoft.Dynamics.CRM.lookuplogicalname,"                                                \
+	"Microsoft.Dynamics.CRM.globalmetadataversion\""
 
 void dataverse_init(struct dataverse *d, struct http *h, const char *url, const char *token_url,
 		    const char *client_id, const char *client_secret, const char *scope)
@@ -37,16 +38,34 @@ void dataverse_free(struct dataverse *d)
 
 struct code {
 	const char *hex;
-	enum result result;
+	enum result result; /* OK: by the status */
 	const char *reason;
 };
 
-/* Codes whose meaning does not follow from the HTTP status. */
+/* Codes whose meaning does not follow from the HTTP status, and those whose text is known: what it
+ * quotes is taken out, and the rest may be shown.  Any other text (a plug-in's: 0x80040265) may hold
+ * the values of a record. */
 static const struct code codes[] = {
-    {"0x80044352", RETRY, "expired-delta-token"}, {"0x80072322", RETRY, "limit-requests"},
-    {"0x80072321", RETRY, "limit-time"},	  {"0x80072326", RETRY, "limit-concurrency"},
-    {"0x80044151", RETRY, "sql-timeout"},	  {"0x80044150", RETRY, "sql-deadlock"},
-    {"0x80040217", REJECT, "not-found"},	  {"0x80060891", REJECT, "not-found"},
+    {"0x80044352", RETRY, "expired-delta-token"},
+    {"0x80072322", RETRY, "limit-requests"},
+    {"0x80072321", RETRY, "limit-time"},
+    {"0x80072326", RETRY, "limit-concurrency"},
+    {"0x80044151", RETRY, "sql-timeout"},
+    {"0x80044150", RETRY, "sql-deadlock"},
+    {"0x80040217", REJECT, "not-found"},
+    {"0x80060891", REJECT, "not-found"},
+    {"0x80060890", OK, NULL},
+    {"0x80060892", OK, NULL},
+    {"0x80040237", OK, NULL},
+    {"0x80040333", OK, NULL},
+    {"0x80060882", OK, NULL},
+    {"0x80044331", OK, NULL},
+    {"0x80060888", OK, NULL},
+    {"0x80048d19", OK, NULL},
+    {"0x80040800", OK, NULL},
+    {"0x8004830f", OK, NULL},
+    {"0x80048d0b", OK, NULL},
+    {"0x80040220", OK, NULL},
 };
 
 static const struct code *find_code(const char *hex)
@@ -67,6 +86,7 @@ static enum result wait_for(const struct http_response *res, mono_time now, stru
 enum result dataverse_answer(const struct http_response *res, mono_time now, struct error *err)
 {
 	char message[300] = "", code[24] = "", reason[48];
+	bool no_resource = false;
 
 	if (res->status >= 200 && res->status < 300)
 		return OK;
@@ -75,19 +95,21 @@ enum result dataverse_answer(const struct http_response *res, mono_time now, str
 	cJSON *json = json_parse(res->body.data ? res->body.data : "", res->body.len);
 	const cJSON *error = cJSON_GetObjectItemCaseSensitive(json, "error");
 	const char *text = json_string(error, "message"), *hex = json_string(error, "code");
+	const struct code *known = find_code(hex);
 	if (text)
+		no_resource = strstr(text, "Resource not found for the segment") != NULL;
+	if (text && (known || no_resource))
 		redact(message, sizeof message, text, strlen(text));
-	if (hex)
-		snprintf(code, sizeof code, "%.20s", hex);
+	if (hex && strlen(hex) < 12 && !hex[strspn(hex, "0123456789abcdefABCDEFx")])
+		snprintf(code, sizeof code, "%s", hex);
 	cJSON_Delete(json);
 	snprintf(reason, sizeof reason, "http-%d", res->status);
-	const struct code *known = find_code(code);
 	if (known && known->result == RETRY) {
 		error_retry(err, known->reason, "dataverse answers %d %s: %s", res->status, code,
 			    message);
 		return wait_for(res, now, err);
 	}
-	if (known)
+	if (known && known->result == REJECT)
 		return error_reject(err, known->reason, "dataverse answers %d %s: %s", res->status,
 				    code, message);
 	switch (res->status) {
@@ -103,7 +125,7 @@ enum result dataverse_answer(const struct http_response *res, mono_time now, str
 		error_retry(err, reason, "dataverse answers %d %s: %s", res->status, code, message);
 		return wait_for(res, now, err);
 	case 404:
-		if (strstr(message, "Resource not found for the segment"))
+		if (no_resource)
 			return error_config(err, reason, "dataverse answers 404: %s", message);
 		return error_reject(err, reason, "dataverse answers 404 %s: %s", code, message);
 	default:
@@ -158,7 +180,7 @@ enum result dataverse_get(struct dataverse *d, const char *url, const char *pref
 	dataverse_headers(d, prefer, req.headers);
 	r = http_call(d->http, &req, &res, err);
 	if (r == OK && res.status == 401) { /* one new token, once */
-		oauth_forget(&d->oauth);
+		oauth_forget(&d->oauth, d->oauth.serial);
 		r = oauth_ensure(&d->oauth, d->http, now, err);
 		if (r == OK) {
 			http_response_free(&res);
@@ -195,21 +217,22 @@ static bool is_ours(const struct dataverse *d, const char *link)
 	return !strncasecmp(link, d->url, n) && link[n] == '/';
 }
 
-enum result dataverse_page(struct dataverse *d, const char *url, int64_t page_size, mono_time now,
-			   struct dataverse_page *page, struct error *err)
+enum result dataverse_page(struct dataverse *d, const char *url, bool track, int64_t page_size,
+			   mono_time now, struct dataverse_page *page, struct error *err)
 {
-	char prefer[256];
+	char prefer[300];
 
 	*page = (struct dataverse_page){0};
-	snprintf(prefer, sizeof prefer,
-		 "Prefer: odata.track-changes,odata.maxpagesize=%lld," ANNOTATIONS,
-		 (long long)page_size);
+	snprintf(prefer, sizeof prefer, "Prefer: %sodata.maxpagesize=%lld," ANNOTATIONS,
+		 track ? "odata.track-changes," : "", (long long)page_size);
 	enum result r = dataverse_get(d, url, prefer, true, now, &page->json, err);
 	if (r != OK)
 		return r;
 	page->rows = cJSON_GetObjectItemCaseSensitive(page->json, "value");
 	page->next = json_string(page->json, "@odata.nextLink");
 	page->delta = json_string(page->json, "@odata.deltaLink");
+	page->metadata_version =
+	    json_string(page->json, "@Microsoft.Dynamics.CRM.globalmetadataversion");
 	if (!cJSON_IsArray(page->rows))
 		r = error_retry(err, "not-json", "dataverse answers 200 without \"value\"");
 	else if ((page->next && !is_ours(d, page->next)) ||
@@ -269,6 +292,55 @@ enum result dataverse_whoami(struct dataverse *d, mono_time now, char organizati
 		r = error_retry(err, "not-json", "dataverse: WhoAmI has no OrganizationId");
 	cJSON_Delete(json);
 	return r;
+}
+
+enum result dataverse_exists(struct dataverse *d, const struct table *t, const char *id,
+			     mono_time now, bool *there, struct error *err)
+{
+	_cleanup_(freep) char *url =
+	    xasprintf("%s" API "%s(%s)?$select=%s", d->url, t->entity_set, id, t->primary_id);
+	cJSON *json;
+	enum result r = dataverse_get(d, url, NULL, false, now, &json, err);
+
+	*there = r == OK;
+	cJSON_Delete(json);
+	return r == REJECT && !strcmp(err->reason, "not-found") ? OK : r;
+}
+
+enum result dataverse_count(struct dataverse *d, const char *table, mono_time now, int64_t *count,
+			    struct error *err)
+{
+	_cleanup_(freep) char *url = xasprintf(
+	    "%s" API "RetrieveTotalRecordCount(EntityNames=@p1)?@p1=[%%22%s%%22]", d->url, table);
+	cJSON *json;
+	enum result r = dataverse_get(d, url, NULL, false, now, &json, err);
+
+	if (r != OK)
+		return r;
+	const cJSON *list = cJSON_GetObjectItemCaseSensitive(
+	    cJSON_GetObjectItemCaseSensitive(json, "EntityRecordCountCollection"), "Values");
+	const cJSON *value = cJSON_GetArrayItem(list, 0);
+	*count = cJSON_IsNumber(value) ? (int64_t)value->valuedouble : -1;
+	cJSON_Delete(json);
+	return OK;
+}
+
+enum result dataverse_max_version(struct dataverse *d, const struct table *t, mono_time now,
+				  int64_t *version, struct error *err)
+{
+	_cleanup_(freep) char *url =
+	    xasprintf("%s" API "%s?$select=versionnumber&$orderby=versionnumber%%20desc&$top=1",
+		      d->url, t->entity_set);
+	cJSON *json;
+	enum result r = dataverse_get(d, url, NULL, true, now, &json, err);
+
+	if (r != OK)
+		return r;
+	*version = 0;
+	json_int(cJSON_GetArrayItem(cJSON_GetObjectItemCaseSensitive(json, "value"), 0),
+		 "versionnumber", version);
+	cJSON_Delete(json);
+	return OK;
 }
 
 /* ---- metadata --------------------------------------------------------------------------------- */

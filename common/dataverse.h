@@ -52,13 +52,15 @@ enum result dataverse_get(struct dataverse *d, const char *url, const char *pref
 /* One page of a collection or of a delta. */
 struct dataverse_page {
 	cJSON *json;
-	const cJSON *rows; /* array */
-	const char *next;  /* nextLink or NULL */
-	const char *delta; /* deltaLink or NULL */
+	const cJSON *rows;	      /* array */
+	const char *next;	      /* nextLink or NULL */
+	const char *delta;	      /* deltaLink or NULL */
+	const char *metadata_version; /* globalmetadataversion: another one when a table changed */
 };
-/* Also checks that links lead to this environment: the token must not go elsewhere. */
-enum result dataverse_page(struct dataverse *d, const char *url, int64_t page_size, mono_time now,
-			   struct dataverse_page *page, struct error *err);
+/* track: with change tracking.  Also checks that links lead to this environment: the token must not
+ * go elsewhere. */
+enum result dataverse_page(struct dataverse *d, const char *url, bool track, int64_t page_size,
+			   mono_time now, struct dataverse_page *page, struct error *err);
 void dataverse_page_free(struct dataverse_page *page);
 
 /* Is a row of a delta a deletion?  Then *id is its id. */
@@ -70,6 +72,17 @@ char *dataverse_select_url(const struct dataverse *d, const struct table *t,
 
 enum result dataverse_whoami(struct dataverse *d, mono_time now, char organization[37],
 			     struct error *err);
+
+/* Is the row there now? */
+enum result dataverse_exists(struct dataverse *d, const struct table *t, const char *id,
+			     mono_time now, bool *there, struct error *err);
+/* RetrieveTotalRecordCount: a number that may be a day old. REJECT or FATAL when it is not to be
+ * had. */
+enum result dataverse_count(struct dataverse *d, const char *table, mono_time now, int64_t *count,
+			    struct error *err);
+/* The highest versionnumber of a table, 0 when it is empty. */
+enum result dataverse_max_version(struct dataverse *d, const struct table *t, mono_time now,
+				  int64_t *version, struct error *err);
 
 /* A table's metadata, live. */
 enum result dataverse_table(struct dataverse *d, const char *name, mono_time now,

@@ -1,6 +1,8 @@
 /* error.c - filling a struct error, and taking personal data out of foreign texts. */
 #include "error.h"
 
+#include <ctype.h>
+#include <stdbool.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
@@ -78,88 +80,105 @@ const char *result_name(enum result r)
 	return names[r];
 }
 
-/* The byte that ends what c opens, or 0. */
-static char closing(char c)
+/* ---- personal data ---------------------------------------------------------------------------- */
+
+struct quotes {
+	const char *open, *close;
+	bool nests; /* brackets; else the same mark may stand inside a word */
+};
+
+static const struct quotes quotes[] = {{"'", "'", false}, {"\"", "\"", false}, {"`", "`", false},
+				       {"(", ")", true},  {"<", ">", true},    {"‘", "’", false},
+				       {"“", "”", false}, {"«", "»", true},    {"‹", "›", true}};
+
+static bool is_word(const char *text, size_t len, size_t i)
 {
-	switch (c) {
-	case '\'':
-	case '"':
-	case '`':
-		return c;
-	case '(':
-		return ')';
-	default:
-		return 0;
-	}
+	unsigned char c = i < len ? (unsigned char)text[i] : 0;
+	return isalnum(c) || c >= 0x80;
 }
 
-static int is_mail_char(unsigned char c)
+static bool stands(const char *text, size_t len, size_t i, const char *mark)
 {
-	return c > ' ' && c != ',' && c != ';' && c != '<' && c != '>' && c != '=' && c != ':' &&
-	       c != '(' && c != ')' && c != '\'' && c != '"';
+	size_t n = strlen(mark);
+	return i + n <= len && !memcmp(text + i, mark, n);
+}
+
+/* What opens at i, or NULL.  An apostrophe inside a word ("isn't") opens nothing. */
+static const struct quotes *opens(const char *text, size_t len, size_t i)
+{
+	for (size_t k = 0; k < sizeof quotes / sizeof *quotes; k++)
+		if (stands(text, len, i, quotes[k].open) &&
+		    !(text[i] == '\'' && i && is_word(text, len, i - 1)))
+			return &quotes[k];
+	return NULL;
+}
+
+/* Where the closing mark stands, or len.  A mark with a letter behind it ("O'Brien") closes nothing:
+ * rather too much is hidden than too little. */
+static size_t closes(const char *text, size_t len, size_t i, const struct quotes *q)
+{
+	size_t depth = 1;
+
+	for (i += strlen(q->open); i < len; i++) {
+		if (q->nests && stands(text, len, i, q->open))
+			depth++;
+		else if (stands(text, len, i, q->close) &&
+			 (q->nests || !is_word(text, len, i + strlen(q->close))) && !--depth)
+			return i;
+	}
+	return len;
+}
+
+static bool is_mail(unsigned char c)
+{
+	return c > ' ' && !strchr(",;<>=:()'\"", c);
+}
+
+struct shown {
+	char *data;
+	size_t len, size;
+};
+
+static void show(struct shown *to, const char *text, size_t n)
+{
+	for (size_t i = 0; i < n && to->len + 1 < to->size; i++) {
+		unsigned char c = (unsigned char)text[i];
+		to->data[to->len++] = c < 0x20 || c == 0x7f ? ' ' : (char)c;
+	}
 }
 
 char *redact(char *out, size_t size, const char *text, size_t len)
 {
-	size_t o = 0;
-#define PUT(c)                                                                                     \
-	do {                                                                                       \
-		if (o + 1 < size)                                                                  \
-			out[o++] = (c);                                                            \
-	} while (0)
+	struct shown to = {out, 0, size};
 
 	for (size_t i = 0; i < len;) {
-		unsigned char c = (unsigned char)text[i];
-		char close = closing((char)c);
-		/* An apostrophe inside a word ("isn't") opens nothing. */
-		if (c == '\'' && i > 0 && is_mail_char((unsigned char)text[i - 1]) && i + 1 < len &&
-		    is_mail_char((unsigned char)text[i + 1]))
-			close = 0;
-		if (close) {
-			const char *end = memchr(text + i + 1, close, len - i - 1);
-			size_t stop = end ? (size_t)(end - text) : len;
-			if (c == '(') { /* the innermost-first view: "((a))" closes at the last ) */
-				int depth = 1;
-				stop = i + 1;
-				while (stop < len && depth) {
-					depth += text[stop] == '(';
-					depth -= text[stop] == ')';
-					stop += depth > 0;
-				}
-			}
-			PUT((char)c);
-			if (stop > i + 1) {
-				PUT('.');
-				PUT('.');
-				PUT('.');
-			}
-			if (stop < len)
-				PUT(close);
-			i = stop + 1;
-			continue;
-		}
-		if (c == '@' && i > 0 && is_mail_char((unsigned char)text[i - 1])) {
-			while (o > 0 && is_mail_char((unsigned char)out[o - 1]))
-				o--;
-			PUT('.');
-			PUT('.');
-			PUT('.');
-			while (i < len && is_mail_char((unsigned char)text[i]))
+		const struct quotes *q = opens(text, len, i);
+		if (q) {
+			size_t end = closes(text, len, i, q), n = strlen(q->open);
+			show(&to, q->open, n);
+			if (end > i + n)
+				show(&to, "...", 3);
+			if (end < len)
+				show(&to, q->close, strlen(q->close));
+			i = end < len ? end + strlen(q->close) : len;
+		} else if (text[i] == '@' && i && is_mail((unsigned char)text[i - 1])) {
+			while (to.len && is_mail((unsigned char)out[to.len - 1]))
+				to.len--;
+			show(&to, "...", 3);
+			while (i < len && is_mail((unsigned char)text[i]))
 				i++;
-			continue;
+		} else {
+			show(&to, text + i++, 1);
 		}
-		PUT(c < 0x20 || c == 0x7f ? ' ' : (char)c);
-		i++;
 	}
-#undef PUT
 	/* A multi-byte character must not be cut in the middle. */
-	if (o + 1 == size) {
-		while (o > 0 && ((unsigned char)out[o - 1] & 0xc0) == 0x80)
-			o--;
-		if (o > 0 && (unsigned char)out[o - 1] >= 0xc0)
-			o--;
+	if (to.len + 1 == size) {
+		while (to.len && ((unsigned char)out[to.len - 1] & 0xc0) == 0x80)
+			to.len--;
+		if (to.len && (unsigned char)out[to.len - 1] >= 0xc0)
+			to.len--;
 	}
 	if (size)
-		out[o] = 0;
+		out[to.len] = 0;
 	return out;
 }

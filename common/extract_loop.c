@@ -35,7 +35,7 @@ struct loop {
 	rd_kafka_t *consumer;
 	struct extract_output output;
 	enum term term;
-	mono_time next_step;
+	mono_time next_step, floor; /* floor: what a failed step has to wait for, whatever comes */
 	unsigned attempt;
 	uint32_t seed;
 	enum result broken;
@@ -94,13 +94,13 @@ enum result extract_commit(struct extract_output *o, struct error *err)
 }
 
 static enum result produce(struct extract_output *o, const char *topic, const char *key,
-			   const void *value, size_t len, const rd_kafka_headers_t *times,
+			   const void *value, size_t len, const rd_kafka_headers_t *headers,
 			   struct error *err)
 {
 	enum result r = begin_transaction(o, err);
 
 	while (r == OK) {
-		rd_kafka_headers_t *h = times ? rd_kafka_headers_copy(times) : NULL;
+		rd_kafka_headers_t *h = headers ? rd_kafka_headers_copy(headers) : NULL;
 		rd_kafka_resp_err_t code = rd_kafka_producev(
 		    o->producer, RD_KAFKA_V_TOPIC(topic), RD_KAFKA_V_KEY(key, strlen(key)),
 		    RD_KAFKA_V_VALUE((void *)value, len), RD_KAFKA_V_MSGFLAGS(RD_KAFKA_MSG_F_COPY),
@@ -109,6 +109,10 @@ static enum result produce(struct extract_output *o, const char *topic, const ch
 			rd_kafka_headers_destroy(h);
 		if (!code)
 			break;
+		if (code == RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE)
+			return error_reject(err, "too-large",
+					    "a record of %zu bytes is more than a message may have",
+					    len);
 		if (code != RD_KAFKA_RESP_ERR__QUEUE_FULL)
 			return error_restart(err, "produce", "producing: %s",
 					     rd_kafka_err2str(code));
@@ -122,14 +126,20 @@ enum result extract_emit(struct extract_output *o, const char *key, const void *
 			 wall_time source, wall_time observed, struct error *err)
 {
 	rd_kafka_headers_t *times = kafka_times(source, observed);
-	enum result r = produce(o, o->stage->self->output, key, value, len, times, err);
+	struct error why;
+	enum result r = produce(o, o->stage->self->output, key, value, len, times, &why);
 	rd_kafka_headers_destroy(times);
+	if (r == REJECT)
+		return extract_reject(o, key, value, len, o->stage->self->output, 0, &why, err);
+	if (r != OK)
+		*err = why;
 	return r;
 }
 
 enum result extract_checkpoint(struct extract_output *o, const char *key, avro_value_t *value,
-			       struct error *err)
+			       const char *progress, struct error *err)
 {
+	rd_kafka_headers_t *headers = NULL;
 	enum result r;
 
 	if (!value)
@@ -137,9 +147,16 @@ enum result extract_checkpoint(struct extract_output *o, const char *key, avro_v
 	r = wire_encode(o->checkpoint_id, value, &o->encoded, err);
 	if (r == REJECT)
 		r = FATAL;
-	return r == OK ? produce(o, o->stage->self->input, key, o->encoded.data, o->encoded.len,
-				 NULL, err)
-		       : r;
+	if (r != OK)
+		return r;
+	if (progress) {
+		headers = rd_kafka_headers_new(1);
+		rd_kafka_header_add(headers, EXTRACT_PROGRESS, -1, progress, -1);
+	}
+	r = produce(o, o->stage->self->input, key, o->encoded.data, o->encoded.len, headers, err);
+	if (headers)
+		rd_kafka_headers_destroy(headers);
+	return r == REJECT ? FATAL : r; /* a checkpoint is never that large */
 }
 
 enum result extract_reject(struct extract_output *o, const char *key, const void *value, size_t len,
@@ -233,18 +250,30 @@ static void on_rebalance(rd_kafka_t *rk, rd_kafka_resp_err_t code,
 		rd_kafka_error_destroy(e);
 }
 
-static enum result restored(struct loop *l, const rd_kafka_message_t *m)
+/* Checkpoints are read before a term begins, and later only come back from ourselves; requests
+ * come at any time. */
+static enum result told(struct loop *l, const rd_kafka_message_t *m)
 {
 	_cleanup_(freep) char *key = xstrndup(m->key ? m->key : "", m->key_len);
+	bool request = !strncmp(key, EXTRACT_REQUEST, sizeof EXTRACT_REQUEST - 1);
 	enum result r = OK;
 
+	if (request ? !l->x->request : l->term != RESTORING)
+		return OK;
 	if (m->payload)
 		r = wire_decode(l->stage->wire, m->payload, m->len, l->output.checkpoint_id,
 				&l->checkpoint_value, &l->err);
 	if (r == OK)
-		r = l->x->restore(l->state, key, m->payload ? &l->checkpoint_value : NULL, &l->err);
+		r = (request ? l->x->request : l->x->restore)(
+		    l->state, key, m->payload ? &l->checkpoint_value : NULL, &l->err);
+	if (request && r == OK && l->term == LEADING) /* soon, but not before the world is ready */
+		l->next_step = mono_until(mono_now(), l->floor) ? l->floor : mono_now();
 	if (r == OK)
 		return OK;
+	if (request && r == REJECT) { /* not from `tideway`: no reason to stop */
+		stage_log_error("a request that cannot be read", r, &l->err);
+		return OK;
+	}
 	/* A checkpoint that cannot be read must not look like none: that would start over. */
 	error_prefix(&l->err, "the checkpoint at offset %lld of %s", (long long)m->offset,
 		     l->stage->self->input);
@@ -257,7 +286,7 @@ static enum result on_message(struct loop *l, const rd_kafka_message_t *m)
 {
 	switch (m->err) {
 	case RD_KAFKA_RESP_ERR_NO_ERROR:
-		return l->term == RESTORING ? restored(l, m) : OK; /* else our own, just written */
+		return l->term == STANDBY ? OK : told(l, m);
 	case RD_KAFKA_RESP_ERR__PARTITION_EOF:
 		if (l->term != RESTORING)
 			return OK;
@@ -300,7 +329,7 @@ static enum result step(struct loop *l)
 			wait_ms = mono_until(now, err.not_before);
 		if (!stage_stop)
 			stage_log_error("waiting", r, &err);
-		l->next_step = mono_add(now, wait_ms);
+		l->next_step = l->floor = mono_add(now, wait_ms);
 		return OK;
 	}
 	l->err = err;

@@ -19,9 +19,14 @@ struct extract_output;
 /* Writes one record; value NULL is a tombstone.  source.ms < 0: not known.  RETRY never comes. */
 enum result extract_emit(struct extract_output *o, const char *key, const void *value, size_t len,
 			 wall_time source, wall_time observed, struct error *err);
-/* Writes a checkpoint under key; value NULL forgets it. */
+/* Writes a checkpoint under key; value NULL forgets it.  progress (may be NULL) is for whoever asks
+ * `tideway status`: it travels in a header, so that no schema is needed to read it. */
 enum result extract_checkpoint(struct extract_output *o, const char *key, avro_value_t *value,
-			       struct error *err);
+			       const char *progress, struct error *err);
+#define EXTRACT_PROGRESS "tideway-progress"
+/* What an operator wants lies beside the checkpoints, in one order with them: records whose key
+ * begins so, written by `tideway`, forgotten by extract_checkpoint(.., NULL) when it is done. */
+#define EXTRACT_REQUEST "request/"
 /* Writes a dead letter for something of the source that cannot be a record. */
 enum result extract_reject(struct extract_output *o, const char *key, const void *value, size_t len,
 			   const char *where, int64_t line, const struct error *why,
@@ -40,6 +45,9 @@ struct extractor {
 	void (*reset)(void *state);
 	/* For each checkpoint record, oldest first; value NULL: key is forgotten. */
 	enum result (*restore)(void *state, const char *key, const avro_value_t *value,
+			       struct error *err);
+	/* A request of an operator, at any time of a term; may be NULL.  value NULL: it is done. */
+	enum result (*request)(void *state, const char *key, const avro_value_t *value,
 			       struct error *err);
 	/* After the last checkpoint, before the first step.  schema_id: of the output. */
 	enum result (*begin)(void *state, int32_t schema_id, struct error *err);

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "arena.h"
+#include "json.h"
 
 static const char *const flow_kinds[] = {"contacts", "custom-entity", "email-events", NULL};
 
@@ -47,6 +48,65 @@ static void read_leaving(struct reader *r, struct node map, struct flow *f)
 			"\"filtered_out\" needs \"filter\"");
 }
 
+/* "1%" of the rows that are known, or a number of rows. */
+static void read_max_deletes(struct reader *r, struct node n, struct flow *f)
+{
+	const char *s = doc_text(n);
+	char *end;
+
+	f->max_deletes_share = 0.01;
+	f->max_deletes_count = -1;
+	if (!doc_there(n))
+		return;
+	if (s && strchr(s, '%')) {
+		double percent = strtod(s, &end);
+		if (end != s && !strcmp(end, "%") && percent >= 0 && percent <= 100) {
+			f->max_deletes_share = percent / 100;
+			return;
+		}
+	} else if (s && text_to_int(s, 0, INT32_MAX, &f->max_deletes_count)) {
+		return;
+	}
+	problem(r->p, doc_place(n),
+		"\"max_deletes\" must be a share like 1%% or a number of rows like 500");
+}
+
+/* One interval, or {min: after changes, max: when all is quiet}. */
+static void read_poll(struct reader *r, struct node map, struct flow *f, int64_t min_ms,
+		      int64_t max_ms)
+{
+	static const char *const keys[] = {"min", "max", NULL};
+	struct node n = doc_get(map, "poll");
+
+	if (doc_kind(n) != DOC_MAP) {
+		f->poll_ms = doc_duration(map, "poll", max_ms, 100, 86400000, r->p);
+		f->poll_min_ms = doc_there(n) ? f->poll_ms : min_ms;
+		return;
+	}
+	doc_only(n, r->p, "poll", keys);
+	f->poll_min_ms = doc_duration(n, "min", min_ms, 100, 86400000, r->p);
+	f->poll_ms = doc_duration(n, "max", max_ms, 100, 86400000, r->p);
+	if (f->poll_min_ms > f->poll_ms)
+		problem(r->p, doc_place(n), "poll: \"min\" is longer than \"max\"");
+}
+
+/* How changes of the table are found. */
+static void read_extraction(struct reader *r, struct node map, struct flow *f)
+{
+	static const char *const changes[] = {"tracking", "modifiedon", "versionnumber", "full",
+					      NULL};
+
+	f->changes = (enum changes)doc_choice(map, "changes", 0, changes, r->p);
+	f->overlap_ms = doc_duration(map, "overlap", 300000, 0, 86400000, r->p);
+	if (doc_there(doc_get(map, "overlap")) && f->changes != CHANGES_MODIFIEDON)
+		problem(r->p, doc_place(doc_get(map, "overlap")),
+			"\"overlap\" is for changes: modifiedon");
+	read_max_deletes(r, doc_get(map, "max_deletes"), f);
+	/* A full read is heavy: the interval is between the end of one and the next. */
+	read_poll(r, map, f, f->changes == CHANGES_FULL ? 3600000 : 5000,
+		  f->changes == CHANGES_FULL ? 3600000 : 60000);
+}
+
 static void read_table_flow(struct reader *r, struct node map, struct flow *f)
 {
 	static const char *const consent[] = {"opt-outs", "dynamics-to-campaign", NULL};
@@ -59,6 +119,7 @@ static void read_table_flow(struct reader *r, struct node map, struct flow *f)
 	f->v8 = r->c->dialect == DIALECT_V8;
 	f->pseudonym_key = r->c->pseudonym_key;
 	read_leaving(r, map, f);
+	read_extraction(r, map, f);
 	if (doc_kind(fields) != DOC_LIST || !doc_count(fields))
 		problem(r->p, doc_there(fields) ? doc_place(fields) : f->at,
 			"this flow needs \"fields\", a list of {from: …, to: …}");
@@ -76,7 +137,6 @@ static void read_tuning(struct reader *r, struct node map, struct flow *f)
 {
 	bool events = f->kind == FLOW_EMAIL_EVENTS;
 
-	f->poll_ms = doc_duration(map, "poll", 30000, 100, 3600000, r->p);
 	f->page_size = doc_int(map, "page_size", 5000, 1, 5000, r->p);
 	f->commit_interval_ms = doc_duration(map, "commit_interval", 100, 1, 10000, r->p);
 	f->batch_size = doc_int(map, "batch_size", 100, 1, 1000, r->p);
@@ -87,12 +147,26 @@ static void read_tuning(struct reader *r, struct node map, struct flow *f)
 
 void read_flow(struct reader *r, struct node key, struct node map, struct flow *f)
 {
-	static const char *const table_keys[] = {
-	    "kind",	 "table",	    "resource",	     "key",
-	    "fields",	 "links",	    "filter",	     "filtered_out",
-	    "deletes",	 "deactivate",	    "consent",	     "poll",
-	    "page_size", "commit_interval", "max_in_flight", "request_timeout",
-	    NULL};
+	static const char *const table_keys[] = {"kind",
+						 "table",
+						 "resource",
+						 "key",
+						 "fields",
+						 "links",
+						 "filter",
+						 "filtered_out",
+						 "deletes",
+						 "deactivate",
+						 "consent",
+						 "changes",
+						 "overlap",
+						 "max_deletes",
+						 "poll",
+						 "page_size",
+						 "commit_interval",
+						 "max_in_flight",
+						 "request_timeout",
+						 NULL};
 	static const char *const event_keys[] = {"kind",       "since",		"files",
 						 "activities", "poll",		"commit_interval",
 						 "batch_size", "max_in_flight", "request_timeout",
@@ -120,10 +194,12 @@ void read_flow(struct reader *r, struct node key, struct node map, struct flow *
 		return;
 	f->kind = (enum flow_kind)kind;
 	doc_only(map, r->p, "this flow", f->kind == FLOW_EMAIL_EVENTS ? event_keys : table_keys);
-	if (f->kind == FLOW_EMAIL_EVENTS)
+	if (f->kind == FLOW_EMAIL_EVENTS) {
 		read_event_flow(r, map, f);
-	else
+		f->poll_ms = doc_duration(map, "poll", 30000, 100, 3600000, r->p);
+	} else {
 		read_table_flow(r, map, f);
+	}
 	read_tuning(r, map, f);
 }
 

@@ -98,6 +98,15 @@ struct log_files {
 
 enum deletes { DELETES_APPLY, DELETES_IGNORE, DELETES_DEACTIVATE };
 
+/* How an extractor finds what changed in a table. */
+enum changes {
+	CHANGES_TRACKING,      /* change tracking: nothing is lost */
+	CHANGES_MODIFIEDON,    /* rows with a later modifiedon: deletes are lost, and imports that
+				* set modifiedon back */
+	CHANGES_VERSIONNUMBER, /* rows with a higher versionnumber: deletes are lost */
+	CHANGES_FULL,	       /* all rows at every poll, compared */
+};
+
 struct flow {
 	const char *name;
 	struct place at;
@@ -116,6 +125,10 @@ struct flow {
 	bool consent_both; /* consent: dynamics-to-campaign: flags are written as false, too */
 	bool v8;	   /* connections.campaign.dialect */
 	const char *pseudonym_key;
+	enum changes changes;
+	int64_t overlap_ms;	   /* of CHANGES_MODIFIEDON: clocks and long transactions */
+	double max_deletes_share;  /* of the rows that are known, and at least MAX_DELETES_FLOOR; */
+	int64_t max_deletes_count; /* or this many; -1: the share counts */
 
 	/* email-events */
 	bool has_since;
@@ -124,10 +137,13 @@ struct flow {
 	struct activity_config activities[EVENT_KINDS];
 
 	/* tuning, each with a default */
-	int64_t poll_ms, page_size;			       /* extract */
-	int64_t commit_interval_ms;			       /* transform */
+	int64_t poll_ms, poll_min_ms, page_size; /* extract: when all is quiet, after changes */
+	int64_t commit_interval_ms;		 /* transform */
 	int64_t max_in_flight, batch_size, request_timeout_ms; /* load */
 };
+
+/* A percentage of few rows would be none. */
+enum { MAX_DELETES_FLOOR = 100 };
 
 const char *flow_kind_name(enum flow_kind kind);
 

@@ -214,8 +214,11 @@ enum result http_call(struct http *h, const struct http_request *req, struct htt
 		return OK;
 	if (code == CURLE_ABORTED_BY_CALLBACK)
 		return error_retry(err, "stopping", "asked to stop during a request");
-	return error_retry(err, res->body.overflow ? "response-too-large" : "no-response", "%s",
-			   res->failure);
+	return error_retry(err,
+			   res->body.overflow		      ? "response-too-large"
+			   : code == CURLE_OPERATION_TIMEDOUT ? "timed-out"
+							      : "no-response",
+			   "%s", res->failure);
 }
 
 void http_response_free(struct http_response *res)

@@ -1,6 +1,8 @@
 /* kafka.c - see kafka.h. */
 #include "kafka.h"
 
+#include "pipeline.h"
+
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
@@ -33,6 +35,7 @@ static rd_kafka_conf_t *conf_new(const struct config *c, rd_kafka_type_t type, c
 			{"queued.max.messages.kbytes", "32768", true, false},
 			{"fetch.wait.max.ms", "100", true, false},
 			{"linger.ms", "5", false, true},
+			{"message.max.bytes", KAFKA_MESSAGE_MAX, false, true},
 			{"socket.keepalive.enable", "true", true, true},
 			{"reconnect.backoff.max.ms", "2000", true, true}};
 	rd_kafka_conf_t *conf = rd_kafka_conf_new();
@@ -135,6 +138,35 @@ rd_kafka_t *kafka_producer(const struct config *c, const char *client, const cha
 		    err);
 }
 
+void kafka_check(const struct config *c, struct problems *problems)
+{
+	size_t before = problems->count;
+	struct error err;
+	rd_kafka_t *rk;
+
+	for (size_t i = 0; i < c->kafka_count; i++) {
+		rd_kafka_conf_t *conf = rd_kafka_conf_new();
+		char why[256];
+		if (rd_kafka_conf_set(conf, c->kafka[i].name, c->kafka[i].value, why, sizeof why) !=
+		    RD_KAFKA_CONF_OK)
+			problem(problems, c->kafka[i].at, "connections.kafka: %s", why);
+		rd_kafka_conf_destroy(conf);
+	}
+	if (problems->count > before)
+		return;
+	/* Each is good; are they together, and beside those that are ours? */
+	rk = kafka_consumer(c, "check", NULL, NULL, &err);
+	if (rk)
+		rd_kafka_destroy(rk);
+	else
+		problem(problems, c->kafka[0].at, "%s", err.text);
+	rk = kafka_producer(c, "check", "check", NULL, &err);
+	if (rk)
+		rd_kafka_destroy(rk);
+	else
+		problem(problems, c->kafka[0].at, "%s", err.text);
+}
+
 enum result kafka_wait_ready(rd_kafka_t *rk, const struct config *c, int timeout_ms,
 			     struct error *err)
 {
@@ -187,6 +219,13 @@ enum result kafka_read_all(rd_kafka_t *reader, const char *topic, int idle_ms,
 			   bool (*fn)(void *arg, const rd_kafka_message_t *msg), void *arg,
 			   struct error *err)
 {
+	return kafka_read_since(reader, topic, (wall_time){-1}, idle_ms, fn, arg, err);
+}
+
+enum result kafka_read_since(rd_kafka_t *reader, const char *topic, wall_time since, int idle_ms,
+			     bool (*fn)(void *arg, const rd_kafka_message_t *msg), void *arg,
+			     struct error *err)
+{
 	const struct rd_kafka_metadata *meta;
 	rd_kafka_topic_t *t = rd_kafka_topic_new(reader, topic, NULL);
 	rd_kafka_resp_err_t code = rd_kafka_metadata(reader, 0, t, &meta, 10000);
@@ -201,10 +240,14 @@ enum result kafka_read_all(rd_kafka_t *reader, const char *topic, int idle_ms,
 	rd_kafka_topic_partition_list_t *all = rd_kafka_topic_partition_list_new(8);
 	for (int i = 0; i < meta->topics[0].partition_cnt; i++, open++)
 		rd_kafka_topic_partition_list_add(all, topic, i)->offset =
-		    RD_KAFKA_OFFSET_BEGINNING;
+		    since.ms < 0 ? RD_KAFKA_OFFSET_BEGINNING : since.ms;
 	rd_kafka_metadata_destroy(meta);
 	if (!open)
 		r = error_config(err, "no-topic", "the topic %s does not exist", topic);
+	/* Nothing written since then is the end, as librdkafka says it. */
+	if (r == OK && since.ms >= 0 && (code = rd_kafka_offsets_for_times(reader, all, 10000)))
+		r = error_restart(err, "broker", "looking for a time in %s: %s", topic,
+				  rd_kafka_err2str(code));
 	rd_kafka_assign(reader, all);
 	mono_time last = mono_now();
 	while (r == OK && open && more) {

@@ -14,6 +14,7 @@
 
 #include <librdkafka/rdkafka.h>
 
+#include "clock.h"
 #include "config.h"
 #include "error.h"
 
@@ -39,6 +40,9 @@ rd_kafka_t *kafka_reader(const struct config *c, const char *client, struct erro
 rd_kafka_t *kafka_producer(const struct config *c, const char *client, const char *transactional_id,
 			   const struct kafka_callbacks *cb, struct error *err);
 
+/* Finds settings that librdkafka does not know, or not with these values. */
+void kafka_check(const struct config *c, struct problems *problems);
+
 /* Waits until a broker answers. RETRY-free: FATAL 111 after timeout_ms. */
 enum result kafka_wait_ready(rd_kafka_t *rk, const struct config *c, int timeout_ms,
 			     struct error *err);
@@ -49,8 +53,12 @@ rd_kafka_headers_t *kafka_times(wall_time source, wall_time observed); /* source
 #define KAFKA_SOURCE_TIME "tideway-source-time"
 #define KAFKA_OBSERVED_AT "tideway-observed-at"
 
-/* Reads all partitions of a topic from the beginning to where they end now (read_committed).
+/* Reads all partitions of a topic to where they end now (read_committed), from the first record
+ * written at or after a time, or from the beginning (since.ms < 0).
  * fn gets each record; it returns false to stop.  idle_ms bounds a wait without any progress. */
+enum result kafka_read_since(rd_kafka_t *reader, const char *topic, wall_time since, int idle_ms,
+			     bool (*fn)(void *arg, const rd_kafka_message_t *msg), void *arg,
+			     struct error *err);
 enum result kafka_read_all(rd_kafka_t *reader, const char *topic, int idle_ms,
 			   bool (*fn)(void *arg, const rd_kafka_message_t *msg), void *arg,
 			   struct error *err);

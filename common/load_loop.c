@@ -26,6 +26,8 @@ enum {
 	LINGER_MS = 100,  /* how long a batch waits to be filled */
 	POLL_AT_LEAST_MS = 1000,
 	WINDOW_MIN = 500,
+	/* Records of a partition that may be done behind one that is not: a kill repeats them. */
+	SPAN_MAX = 10000,
 };
 
 /* The payload of a window item. */
@@ -45,7 +47,7 @@ struct job {
 };
 
 struct partition {
-	bool ours;
+	bool ours, full; /* full: paused, until the record that holds it up is done */
 	int64_t committed;
 };
 
@@ -84,7 +86,7 @@ static struct partition *partition_of(struct loop *l, int32_t id)
 	if (l->partition_count < need) {
 		l->partitions = xrealloc(l->partitions, need * sizeof *l->partitions);
 		for (size_t i = l->partition_count; i < need; i++)
-			l->partitions[i] = (struct partition){false, -1};
+			l->partitions[i] = (struct partition){.committed = -1};
 		l->partition_count = need;
 	}
 	return &l->partitions[id];
@@ -156,7 +158,27 @@ static void wait_again(struct loop *l, struct job *j, mono_time now, const struc
 	l->waiting = j;
 }
 
-/* A job whose items were given up while it was out has nothing left to send. */
+/* Records whose partition was given up while they were out are the next owner's: whatever the answer
+ * was, they are not sent again, or an old version would follow a newer one.  False: nothing is left
+ * of the job, and it is freed. */
+static bool job_drop_orphans(struct loop *l, struct job *j)
+{
+	size_t kept = 0;
+
+	for (size_t i = 0; i < j->pub.count; i++) {
+		if (j->slots[i]->orphan) {
+			item_free(window_done(l->window, j->slots[i]));
+			continue;
+		}
+		j->slots[kept] = j->slots[i];
+		j->pub.records[kept++] = j->pub.records[i];
+	}
+	j->pub.count = kept;
+	if (!kept)
+		job_free(j);
+	return kept > 0;
+}
+
 static void send_job(struct loop *l, struct job *j, mono_time now)
 {
 	struct http_request req = {0};
@@ -248,6 +270,11 @@ static void answered(struct loop *l, struct job *j, const struct http_response *
 	enum result r = l->loader->answer(l->state, &j->pub, res, now, &again, &err);
 
 	l->in_flight--;
+	if ((r != OK || again) && !job_drop_orphans(l, j)) {
+		if (r == FATAL)
+			give_up(l, &err);
+		return;
+	}
 	switch (r) {
 	case OK:
 		if (again)
@@ -410,9 +437,9 @@ static void commit(struct loop *l, bool wait)
 }
 
 /* Waits until nothing of these partitions is in flight. NULL: of any. */
-static void drain(struct loop *l, const rd_kafka_topic_partition_list_t *partitions)
+static void drain(struct loop *l, const rd_kafka_topic_partition_list_t *partitions, int64_t ms)
 {
-	mono_time until = mono_add(mono_now(), DRAIN_MS);
+	mono_time until = mono_add(mono_now(), ms);
 
 	while (mono_until(mono_now(), until) && l->broken == OK) {
 		size_t busy = 0;
@@ -449,7 +476,7 @@ static void assigned(struct loop *l, rd_kafka_topic_partition_list_t *partitions
 	for (int i = 0; i < partitions->cnt; i++) {
 		const rd_kafka_topic_partition_t *p = &partitions->elems[i];
 		*partition_of(l, p->partition) =
-		    (struct partition){true, p->offset >= 0 ? p->offset : -1};
+		    (struct partition){.ours = true, .committed = p->offset >= 0 ? p->offset : -1};
 	}
 	rd_kafka_error_t *e = rd_kafka_incremental_assign(l->consumer, partitions);
 	if (e)
@@ -466,7 +493,8 @@ static void revoked(struct loop *l, rd_kafka_topic_partition_list_t *partitions)
 	for (int i = 0; i < partitions->cnt; i++)
 		release_partition(l, partitions->elems[i].partition);
 	if (!lost) {
-		drain(l, partitions);
+		/* Every request has an end by then, so the next owner meets none of ours. */
+		drain(l, partitions, l->stage->flow->request_timeout_ms + DRAIN_MS);
 		commit(l, true);
 	}
 	for (int i = 0; i < partitions->cnt; i++) {
@@ -562,6 +590,18 @@ static enum result read_error(struct loop *l, const rd_kafka_message_t *m)
 	}
 }
 
+static void pause_one(struct loop *l, int32_t partition, bool pause)
+{
+	rd_kafka_topic_partition_list_t *one = rd_kafka_topic_partition_list_new(1);
+
+	rd_kafka_topic_partition_list_add(one, l->stage->self->input, partition);
+	if (pause)
+		rd_kafka_pause_partitions(l->consumer, one);
+	else
+		rd_kafka_resume_partitions(l->consumer, one);
+	rd_kafka_topic_partition_list_destroy(one);
+}
+
 static void pause_all(struct loop *l, bool pause)
 {
 	rd_kafka_topic_partition_list_t *mine;
@@ -574,6 +614,27 @@ static void pause_all(struct loop *l, bool pause)
 		rd_kafka_resume_partitions(l->consumer, mine);
 	rd_kafka_topic_partition_list_destroy(mine);
 	l->paused = pause;
+	for (size_t i = 0; !pause && i < l->partition_count; i++)
+		if (l->partitions[i].ours && l->partitions[i].full)
+			pause_one(l, (int32_t)i, true);
+}
+
+/* One record that cannot be written holds its partition's position up.  What is done behind it is
+ * bounded: memory is, and what a kill would repeat. */
+static void bound_spans(struct loop *l)
+{
+	for (size_t i = 0; i < l->partition_count; i++) {
+		struct partition *p = &l->partitions[i];
+		size_t span = window_span(l->window, (int32_t)i);
+		if (!p->ours || (p->full ? span > SPAN_MAX / 2 : span < SPAN_MAX))
+			continue;
+		p->full = !p->full;
+		if (p->full || !l->paused)
+			pause_one(l, (int32_t)i, p->full);
+		if (p->full)
+			log_warn("partition waits for a record", "partition", log_int((int64_t)i),
+				 "offset", log_int(window_position(l->window, (int32_t)i)), NULL);
+	}
 }
 
 static bool has_room(const struct loop *l)
@@ -669,6 +730,7 @@ static enum result run_loop(struct loop *l)
 		http_wait(l->stage->http, l->wake[0], next_wait(l, mono_now()));
 		empty_pipe(l->wake[0]);
 		take_answers(l);
+		bound_spans(l);
 		now = mono_now();
 		if (now.ms - l->committed_at.ms >= COMMIT_MS &&
 		    (!l->assigns_awaited || !mono_until(now, l->quiet_until)))
@@ -678,7 +740,7 @@ static enum result run_loop(struct loop *l)
 	if (r == OK && l->broken == OK) {
 		for (size_t i = 0; i < l->partition_count; i++)
 			release_partition(l, (int32_t)i);
-		drain(l, NULL);
+		drain(l, NULL, DRAIN_MS);
 		commit(l, true);
 	}
 	return l->broken != OK ? l->broken : r;

@@ -16,6 +16,8 @@ struct load_job {
 	size_t count;
 	unsigned step;	  /* the loader's own: 0 at first */
 	unsigned attempt; /* answers of RETRY so far */
+	unsigned token;	  /* the loader's own: which token the request went out with */
+	int64_t seen;	  /* the loader's own */
 };
 
 struct load_record {
@@ -35,7 +37,7 @@ struct loader {
 			       struct error *err);
 	void (*release)(void *record);
 	/* The request for the job's step.  Memory belongs to the loader until its next call. */
-	enum result (*request)(void *state, const struct load_job *job, struct http_request *req,
+	enum result (*request)(void *state, struct load_job *job, struct http_request *req,
 			       struct error *err);
 	/* OK: done, or, with *again, the next step goes out at once.  RETRY: the same again later.
 	 * REJECT: a dead letter when the job has one record; else it is sent again in halves. */

@@ -68,6 +68,7 @@ struct mapped {
 	const struct field_config *config; /* NULL for one that only `deactivate` names */
 	bool null_keeps;		   /* null is "leave it alone", else "clear it" */
 	bool create_only;		   /* written when the record is made, never again */
+	bool consent;			   /* a flag that is guarded: true, or left alone */
 };
 /* Path as in a target record ("location.city"); NULL for one that is not mapped. */
 const struct mapped *mapping_attribute(const struct mapping *m, const char *path);

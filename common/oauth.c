@@ -36,6 +36,7 @@ static enum result read_answer(struct oauth *o, const struct http_response *res,
 		int64_t early = seconds * 1000 / 5;
 		free(o->header);
 		o->header = xasprintf("Authorization: Bearer %s", token);
+		o->serial++;
 		o->expires_at = mono_add(now, seconds * 1000);
 		o->renew_at = mono_add(now, seconds * 1000 - (early < 300000 ? early : 300000));
 		r = OK;
@@ -102,13 +103,15 @@ enum result oauth_ensure(struct oauth *o, struct http *h, mono_time now, struct 
 	return r;
 }
 
-void oauth_forget(struct oauth *o)
+void oauth_forget(struct oauth *o, unsigned serial)
 {
+	if (serial != o->serial)
+		return;
 	free(o->header);
 	o->header = NULL;
 }
 
 void oauth_free(struct oauth *o)
 {
-	oauth_forget(o);
+	oauth_forget(o, o->serial);
 }

@@ -14,6 +14,7 @@ struct oauth {
 	mono_time renew_at; /* a fifth of the life before its end, at most 5 minutes */
 	mono_time expires_at;
 	mono_time not_before; /* after a failure, when to ask again at the earliest */
+	unsigned serial;      /* which token it is: 1 the first */
 };
 
 /* Makes sure that o->header is good at `now`; blocks for one request when it is not, or will not
@@ -21,8 +22,9 @@ struct oauth {
  * FATAL 100 when the server says that id, secret or scope are wrong; RETRY when it is not
  * there or answers nonsense. */
 enum result oauth_ensure(struct oauth *o, struct http *h, mono_time now, struct error *err);
-/* A 401 said that the token is no good: the next oauth_ensure asks for a new one. */
-void oauth_forget(struct oauth *o);
+/* A 401 said that the token with this serial is no good: the next oauth_ensure asks for a new one.
+ * Late answers to an older token forget nothing. */
+void oauth_forget(struct oauth *o, unsigned serial);
 void oauth_free(struct oauth *o);
 
 #endif

@@ -23,11 +23,14 @@ static const struct topic_setting changes[] = {
     {"segment.ms", DAY, SETTING_AT_MOST}, /* the active segment is never compacted */
     {"delete.retention.ms", MONTH, SETTING_AT_LEAST},
     {"min.cleanable.dirty.ratio", "0.1", SETTING_AT_MOST},
+    {"max.message.bytes", KAFKA_MESSAGE_MAX, SETTING_AT_LEAST},
     {NULL, NULL, SETTING_EQUAL}};
-static const struct topic_setting events[] = {{"cleanup.policy", "delete", SETTING_EQUAL},
-					      {"retention.ms", MONTH, SETTING_AT_LEAST},
-					      {"segment.ms", DAY, SETTING_AT_MOST},
-					      {NULL, NULL, SETTING_EQUAL}};
+static const struct topic_setting events[] = {
+    {"cleanup.policy", "delete", SETTING_EQUAL},
+    {"retention.ms", MONTH, SETTING_AT_LEAST},
+    {"segment.ms", DAY, SETTING_AT_MOST},
+    {"max.message.bytes", KAFKA_MESSAGE_MAX, SETTING_AT_LEAST},
+    {NULL, NULL, SETTING_EQUAL}};
 static const struct topic_setting state[] = {{"cleanup.policy", "compact", SETTING_EQUAL},
 					     {"segment.ms", DAY, SETTING_AT_MOST},
 					     {"min.cleanable.dirty.ratio", "0.1", SETTING_AT_MOST},

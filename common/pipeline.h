@@ -45,4 +45,8 @@ struct topic_spec {
 /* The topics of one flow; returns how many (at most 8). */
 size_t pipeline_topics(const struct config *c, const struct flow *f, struct topic_spec out[8]);
 
+/* The largest message that a topic takes and a producer sends: a value of WIRE_VALUE_MAX, its key and
+ * its headers. */
+#define KAFKA_MESSAGE_MAX "9437184"
+
 #endif

@@ -4,6 +4,7 @@
  *   tideway-error-text     one line, quoted and parenthesised values of the products replaced
  *   tideway-input-topic, -partition, -offset   where it came from
  *   tideway-rejected-at    ms
+ *   tideway-input-bytes    only when the value was too large for a message and was cut: its size
  * and the two time headers of the input.  Topic rejected.<flow>.<stage>.
  */
 #ifndef TIDEWAY_REJECT_H
@@ -19,6 +20,10 @@
 #define REJECT_PARTITION "tideway-input-partition"
 #define REJECT_OFFSET "tideway-input-offset"
 #define REJECT_AT "tideway-rejected-at"
+
+#define REJECT_BYTES "tideway-input-bytes"
+
+enum { REJECT_CUT_BYTES = 64 << 10 };
 
 /* Where a dead letter came from; topic may be a file name, offset a line. */
 struct reject_origin {

@@ -303,6 +303,8 @@ static enum result produced(struct loop *l, rd_kafka_resp_err_t code)
 		rd_kafka_poll(l->producer, 100);
 		return RETRY;
 	}
+	if (code == RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE)
+		return REJECT;
 	return l->broken =
 		   error_restart(&l->err, "produce", "producing: %s", rd_kafka_err2str(code));
 }
@@ -406,6 +408,12 @@ static enum result transform(struct loop *l, const rd_kafka_message_t *m)
 	const void *key = out.key ? out.key : m->key;
 	size_t key_len = out.key ? strlen(out.key) : m->key_len;
 	r = produce(l, m, key, key_len, l->encoded.data, l->encoded.len);
+	if (r == REJECT) {
+		error_reject(&err, "too-large",
+			     "a record of %zu bytes is more than a message may have",
+			     l->encoded.len);
+		return dead_letter(l, m, &err);
+	}
 	return r == OK && out.tombstone ? produce(l, m, key, key_len, NULL, 0) : r;
 }
 

@@ -20,7 +20,7 @@ struct window_key {
 struct lane {
 	struct window_item *head, *tail;
 	int64_t position; /* when the list is empty */
-	size_t busy;
+	size_t busy, span;
 };
 
 struct window {
@@ -67,6 +67,7 @@ static void append(struct lane *l, struct window_item *item)
 	else
 		l->head = item;
 	l->tail = item;
+	l->span++;
 }
 
 /* Drops what is done at the front; the position moves with it. */
@@ -79,6 +80,7 @@ static void advance(struct lane *l)
 			l->tail = NULL;
 		if (item->offset + 1 > l->position)
 			l->position = item->offset + 1;
+		l->span--;
 		free(item);
 	}
 }
@@ -274,6 +276,11 @@ void window_drop(struct window *w, int32_t partition, void (*free_payload)(void 
 size_t window_count(const struct window *w)
 {
 	return w->count;
+}
+
+size_t window_span(const struct window *w, int32_t partition)
+{
+	return (size_t)partition < w->lane_count ? w->lanes[partition].span : 0;
 }
 
 size_t window_ready_count(const struct window *w)

@@ -61,6 +61,8 @@ int64_t window_position(const struct window *w, int32_t partition);
 void window_drop(struct window *w, int32_t partition, void (*free_payload)(void *payload));
 
 size_t window_count(const struct window *w); /* not done, orphans included */
+/* Records of a partition from its position on, done or not: what a kill would repeat. */
+size_t window_span(const struct window *w, int32_t partition);
 size_t window_ready_count(const struct window *w);
 size_t window_busy_in(const struct window *w, int32_t partition);
 

@@ -17,7 +17,8 @@ static const struct command commands[] = {
     {"schemas", "write the derived Avro schemas as files", command_schemas},
     {"topics", "create: make the topics with the right settings", command_topics},
     {"status", "how far each stage is, from the broker alone", command_status},
-    {"replay", "let a stage read its topic again", command_replay},
+    {"replay", "let a stage read its topic again, or an extractor its source", command_replay},
+    {"approve", "let an extractor delete what it holds back", command_approve},
     {"rejected", "ls: list the dead letters", command_rejected},
 };
 

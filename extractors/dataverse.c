@@ -1,73 +1,22 @@
-/* extract-dataverse - a Dataverse table into crm.<table>, by change tracking.
+/* extract-dataverse - a Dataverse table into crm.<table>: first all rows, then what changes.
  *
- * The initial read asks for odata.track-changes; its last page, and only that, bears a delta link.
- * From then on the delta link is read at every poll and answers what changed since, deletes as
- * bare ids, and a new link.  Links are opaque.  (Microsoft, "use change tracking to synchronize
- * data with external systems".)
- *
- * Each page and the link to go on with are one transaction: kill -9 repeats a page, nobody sees
- * it twice.
+ * A step reads one page, and the page's records go out in one transaction with the link to go on
+ * with: kill -9 repeats a page, nobody sees it twice.  Changes come first, a full read that is under
+ * way (the first one, or one that reconciles) goes on in between.  The parts are in
+ * dataverse/extraction.h.
  */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "arena.h"
-#include "dataverse.h"
+#include "dataverse/extraction.h"
 #include "embed.h"
-#include "extract_loop.h"
-#include "json.h"
 #include "log.h"
-#include "seen.h"
 
 EMBED(checkpoint_dataverse_avsc, "schemas/checkpoint-dataverse.avsc");
 
-enum phase {
-	SNAPSHOT,
-	DELTA,
-	CLOSING, /* the mapping reads other columns now: the old delta's deletes, then a snapshot */
-};
-
-/* As in schemas/checkpoint-dataverse.avsc. */
-enum { CP_ORGANIZATION, CP_SELECT, CP_EPOCH, CP_PHASE, CP_LINK, CP_VERSION, CP_ROWS, CP_SAVED_AT };
-
-enum { SAVE_QUIET_MS = 60000, REPORT_MS = 5000, LINK_MAX = 32768 };
-
-struct position {
-	char organization[37];
-	char *select, *link; /* owned; link "" before the first page */
-	enum phase phase;
-	int64_t epoch, version, rows;
-	wall_time saved;
-};
-
-struct extraction {
-	struct stage *stage;
-	struct dataverse dataverse;
-	char *select; /* of this configuration */
-	int32_t schema_id;
-	avro_value_t change, checkpoint;
-	struct record_class checkpoint_class;
-	struct buffer encoded;
-	bool known; /* a checkpoint was restored */
-	struct position at;
-	struct seen *links; /* of this pass: a next link that repeats would never end */
-	mono_time reported;
-};
-
-static void position_clear(struct position *p)
-{
-	free(p->select);
-	free(p->link);
-	*p = (struct position){.select = xstrdup(""), .link = xstrdup("")};
-}
-
-static void set_text(char **to, const char *text)
-{
-	char *copy = xstrdup(text);
-	free(*to);
-	*to = copy;
-}
+enum { SAVE_QUIET_MS = 60000, LINK_MAX = 32768, PAGE_SIZE_MIN = 50, HEAVY_MAX = 2 };
 
 /* ---- open ------------------------------------------------------------------------------------- */
 
@@ -92,6 +41,7 @@ static char *select_url(struct extraction *x)
 	return url;
 }
 
+/* Is what we read still what the saved metadata says? */
 static enum result check_live(struct extraction *x, struct error *err)
 {
 	struct table *live = NULL;
@@ -102,8 +52,27 @@ static enum result check_live(struct extraction *x, struct error *err)
 
 	if (r == OK)
 		r = table_same(x->stage->table, live, columns, n, err);
+	if (r == OK && x->stage->flow->changes == CHANGES_TRACKING && !live->change_tracking)
+		r = error_config(err, "no-change-tracking",
+				 "table %s has no change tracking: enable it in Dynamics, or set "
+				 "\"changes\" of the flow to modifiedon, versionnumber or full",
+				 x->stage->table->name);
 	table_free(live);
 	return r;
+}
+
+/* What the user chose, said once a start. */
+static void say_losses(const struct extraction *x)
+{
+	static const char *const losses[] = {
+	    [CHANGES_MODIFIEDON] = "deletes are not seen, nor rows whose modifiedon was set back",
+	    [CHANGES_VERSIONNUMBER] = "deletes are not seen",
+	    [CHANGES_FULL] =
+		"changes and deletes are seen once an interval, whatever came between"};
+	const char *loss = losses[x->stage->flow->changes];
+
+	if (loss)
+		log_warn("no change tracking", "table", x->stage->table->name, "lost", loss, NULL);
 }
 
 static void dataverse_close(void *state);
@@ -120,7 +89,12 @@ static enum result dataverse_open(struct stage *s, void **state, const struct re
 	x->stage = s;
 	x->encoded = BUFFER(WIRE_VALUE_MAX);
 	x->links = seen_new();
-	position_clear(&x->at);
+	x->page = seen_new();
+	x->page_before = seen_new();
+	x->ids = seen_new();
+	x->recent = seen_new();
+	x->recent_before = seen_new();
+	position_init(&x->at);
 	dataverse_init(&x->dataverse, s->http, c->url, c->credentials.token_url,
 		       c->credentials.client_id, c->credentials.client_secret,
 		       c->credentials.scope);
@@ -135,6 +109,7 @@ static enum result dataverse_open(struct stage *s, void **state, const struct re
 		dataverse_close(x);
 		return r;
 	}
+	say_losses(x);
 	*out = &mapping_source(s->mapping)->record;
 	*state = x;
 	return OK;
@@ -145,283 +120,311 @@ static enum result dataverse_open(struct stage *s, void **state, const struct re
 static void dataverse_reset(void *state)
 {
 	struct extraction *x = state;
-	position_clear(&x->at);
+
+	position_free(&x->at);
+	position_init(&x->at);
+	known_free(x->known);
+	x->known = NULL;
 	seen_clear(x->links);
-	x->known = false;
-}
-
-static const char *text_at(const avro_value_t *record, size_t i)
-{
-	avro_value_t f = record_field(record, i);
-	return record_text(&f, NULL);
-}
-
-static int64_t long_at(const avro_value_t *record, size_t i)
-{
-	avro_value_t f = record_field(record, i);
-	return record_long(&f);
+	seen_clear(x->page);
+	seen_clear(x->page_before);
+	seen_clear(x->ids);
+	seen_clear(x->recent);
+	seen_clear(x->recent_before);
+	x->recent_loaded = false;
+	x->restored = false;
+	x->request.kind = REQUEST_NONE;
+	x->trouble = x->scan_trouble = x->heavy = 0;
+	/* A token that was followed before is a good one, until it says otherwise. */
+	x->token_proved = true;
 }
 
 static enum result dataverse_restore(void *state, const char *key, const avro_value_t *value,
 				     struct error *err)
 {
 	struct extraction *x = state;
-	avro_value_t phase;
 
 	(void)err;
 	if (strcmp(key, x->stage->table->name))
 		return OK; /* a table that the flow had before */
-	position_clear(&x->at);
-	x->known = value != NULL;
-	if (!value)
-		return OK;
-	snprintf(x->at.organization, sizeof x->at.organization, "%s",
-		 text_at(value, CP_ORGANIZATION));
-	set_text(&x->at.select, text_at(value, CP_SELECT));
-	set_text(&x->at.link, text_at(value, CP_LINK));
-	phase = record_field(value, CP_PHASE);
-	x->at.phase = (enum phase)record_enum(&phase);
-	x->at.epoch = long_at(value, CP_EPOCH);
-	x->at.version = long_at(value, CP_VERSION);
-	x->at.rows = long_at(value, CP_ROWS);
-	x->at.saved.ms = long_at(value, CP_SAVED_AT);
+	position_free(&x->at);
+	position_init(&x->at);
+	x->restored = value != NULL;
+	if (value)
+		position_read(&x->at, value);
 	return OK;
 }
 
-static void begin_snapshot(struct extraction *x, wall_time now)
+static enum result dataverse_request(void *state, const char *key, const avro_value_t *value,
+				     struct error *err)
 {
-	x->at.phase = SNAPSHOT;
-	set_text(&x->at.link, "");
-	set_text(&x->at.select, x->select);
-	/* Later than any epoch before, whatever the clock says. */
-	x->at.epoch = now.ms > x->at.epoch ? now.ms : x->at.epoch + 1;
-	x->at.rows = 0;
-	seen_clear(x->links);
-	log_info("snapshot begins", "table", x->stage->table->name, NULL);
+	struct extraction *x = state;
+
+	(void)err;
+	if (strcmp(key + sizeof EXTRACT_REQUEST - 1, x->stage->table->name))
+		return OK;
+	x->request.kind = REQUEST_NONE;
+	if (value)
+		request_read(&x->request, value);
+	return OK;
 }
 
 static enum result dataverse_begin(void *state, int32_t schema_id, struct error *err)
 {
 	struct extraction *x = state;
+	enum changes changes = x->stage->flow->changes;
 	char organization[37];
 	enum result r = dataverse_whoami(&x->dataverse, mono_now(), organization, err);
 
 	if (r != OK)
 		return r;
 	x->schema_id = schema_id;
-	if (x->known && strcmp(organization, x->at.organization))
+	if (x->restored && strcmp(organization, x->at.organization))
 		return error_config(err, "other-organization",
 				    "%s is organization %s now, the checkpoint in %s is of %s; a "
 				    "different environment needs another \"name\"",
 				    x->dataverse.url, organization, x->stage->self->input,
 				    x->at.organization);
-	snprintf(x->at.organization, sizeof x->at.organization, "%s", organization);
-	if (!x->known) {
-		begin_snapshot(x, wall_now());
+	memcpy(x->at.organization, organization, sizeof x->at.organization);
+	if (!x->at.page_size || x->at.page_size > x->stage->flow->page_size)
+		x->at.page_size = x->stage->flow->page_size;
+	x->interval_ms = x->stage->flow->poll_min_ms;
+	x->delta_due = mono_now();
+	x->rate_since = x->reported = mono_now();
+	x->rate_rows = 0;
+	if (!x->restored) {
+		scan_begin(x, &x->at, SCAN_SNAPSHOT, wall_now());
 	} else if (strcmp(x->at.select, x->select)) {
+		/* Rows of the old columns do not make records of the new ones. */
 		log_info("the mapping reads other columns now", "table", x->stage->table->name,
 			 NULL);
-		if (x->at.phase == SNAPSHOT)
-			begin_snapshot(x, wall_now());
-		else
-			x->at.phase = CLOSING;
+		position_set(&x->at.delta_link, "");
+		scan_begin(x, &x->at, SCAN_RECONCILE, wall_now());
+	} else if (changes != CHANGES_TRACKING) {
+		/* Passes that compare with what is in memory begin again. */
+		position_set(&x->at.delta_link, "");
+		if (changes == CHANGES_FULL && x->at.scan != SCAN_NONE)
+			scan_begin(x, &x->at, x->at.scan, wall_now());
+	} else if (!*x->at.delta_link && x->at.scan == SCAN_NONE) {
+		scan_begin(x, &x->at, SCAN_RECONCILE, wall_now()); /* "changes" was another */
 	}
 	return OK;
 }
 
 /* ---- a page ----------------------------------------------------------------------------------- */
 
-static enum result emit_delete(struct extraction *x, struct extract_output *o, const char *id,
-			       wall_time now, struct error *err)
+bool extraction_is_trouble(const struct error *err)
 {
-	struct change_head head = {.op = CHANGE_DELETE,
-				   .epoch = x->at.epoch,
-				   .version = x->at.version,
-				   .modified = {-1},
-				   .observed = now,
-				   .origin = ORIGIN_DELTA};
-	enum result r;
-
-	avro_value_reset(&x->change);
-	change_set_head(&x->change, id, &head);
-	r = wire_encode(x->schema_id, &x->change, &x->encoded, err);
-	if (r == OK)
-		r = extract_emit(o, id, x->encoded.data, x->encoded.len, head.modified, now, err);
-	/* The tombstone behind it lets compaction forget the key. */
-	return r == OK ? extract_emit(o, id, NULL, 0, head.modified, now, err) : r;
+	return !strcmp(err->reason, "link-loop") || !strcmp(err->reason, "no-delta-link") ||
+	       !strcmp(err->reason, "bad-page");
 }
 
-static enum result emit_row(struct extraction *x, struct extract_output *o, const cJSON *row,
-			    wall_time now, int64_t number, struct error *err)
+enum result extraction_check_next(struct extraction *x, const char *url, const char *next,
+				  struct error *err)
 {
-	struct change_head head;
-	struct error why;
-	char id[37] = "";
-	enum result r;
+	if (strlen(next) <= LINK_MAX && strcmp(next, url) &&
+	    !seen_has(x->links, next, strlen(next)))
+		return OK;
+	return error_retry(err, "link-loop", "the next link of a page was read before");
+}
 
-	avro_value_reset(&x->change);
-	r = change_from_row(mapping_source(x->stage->mapping), row, x->at.epoch, now,
-			    x->at.phase == SNAPSHOT ? ORIGIN_SNAPSHOT : ORIGIN_DELTA, &x->change,
-			    id, &why);
-	if (r == OK)
-		r = wire_encode(x->schema_id, &x->change, &x->encoded, &why);
-	if (r != OK) {
-		_cleanup_(freep) char *text = cJSON_PrintUnformatted(row);
-		return extract_reject(o, id, text, strlen(text), x->stage->table->name, number,
-				      &why, err);
+enum result extraction_page(struct extraction *x, const char *url, bool track, int64_t page_size,
+			    struct dataverse_page *page, struct error *err)
+{
+	enum result r = dataverse_page(&x->dataverse, url, track, page_size, mono_now(), page, err);
+
+	if (r != OK || !page->metadata_version ||
+	    !strcmp(page->metadata_version, x->metadata_version))
+		return r;
+	/* Somebody changed a table; perhaps ours. */
+	if (*x->metadata_version)
+		r = check_live(x, err);
+	if (r == OK) {
+		snprintf(x->metadata_version, sizeof x->metadata_version, "%s",
+			 page->metadata_version);
+		return OK;
 	}
-	change_get_head(&x->change, &head);
-	if (head.version > x->at.version)
-		x->at.version = head.version;
-	return extract_emit(o, id, x->encoded.data, x->encoded.len, head.modified, now, err);
+	dataverse_page_free(page);
+	return r;
 }
 
-static void set_long(avro_value_t *record, size_t i, int64_t n)
+static bool is_heavy(const struct error *err)
 {
-	avro_value_t f = record_field(record, i);
-	avro_value_set_long(&f, n);
+	return !strcmp(err->reason, "timed-out") || !strcmp(err->reason, "sql-timeout") ||
+	       !strcmp(err->reason, "response-too-large");
 }
 
-static void put_text(avro_value_t *record, size_t i, const char *text)
+/* The size of a page may not change between two of a pass, so the pass begins again. */
+static bool lighten(struct extraction *x, struct position *p, bool scanning,
+		    const struct error *err)
 {
-	avro_value_t f = record_field(record, i);
-	record_set_text(&f, text, strlen(text));
-}
-
-static enum result save(struct extraction *x, struct extract_output *o, wall_time now,
-			struct error *err)
-{
-	avro_value_t phase = record_field(&x->checkpoint, CP_PHASE);
-
-	put_text(&x->checkpoint, CP_ORGANIZATION, x->at.organization);
-	put_text(&x->checkpoint, CP_SELECT, x->at.select);
-	put_text(&x->checkpoint, CP_LINK, x->at.link);
-	avro_value_set_enum(&phase, (int)x->at.phase);
-	set_long(&x->checkpoint, CP_EPOCH, x->at.epoch);
-	set_long(&x->checkpoint, CP_VERSION, x->at.version);
-	set_long(&x->checkpoint, CP_ROWS, x->at.rows);
-	set_long(&x->checkpoint, CP_SAVED_AT, now.ms);
-	x->at.saved = now;
-	return extract_checkpoint(o, x->stage->table->name, &x->checkpoint, err);
-}
-
-static enum result emit_page(struct extraction *x, struct extract_output *o,
-			     const struct dataverse_page *page, wall_time now, int64_t *rows,
-			     struct error *err)
-{
-	const cJSON *row;
-	const char *id;
-	enum result r = OK;
-
-	*rows = 0;
-	cJSON_ArrayForEach(row, page->rows)
-	{
-		if (dataverse_is_delete(row, &id)) {
-			char lower[37];
-			if (!text_is_guid(id))
-				return error_retry(err, "bad-row",
-						   "a deletion without a usable id");
-			for (int i = 0; i < 37; i++)
-				lower[i] =
-				    (char)(id[i] >= 'A' && id[i] <= 'F' ? id[i] + 32 : id[i]);
-			r = emit_delete(x, o, lower, now, err);
-		} else if (x->at.phase != CLOSING) {
-			r = emit_row(x, o, row, now, x->at.rows + *rows + 1, err);
-		}
-		if (r != OK)
-			return r;
-		++*rows;
+	if (!is_heavy(err)) {
+		x->heavy = 0;
+		return false;
 	}
+	if (strcmp(err->reason, "response-too-large") && ++x->heavy < HEAVY_MAX)
+		return false;
+	if (p->page_size <= PAGE_SIZE_MIN)
+		return false;
+	x->heavy = 0;
+	p->page_size = p->page_size / 2 > PAGE_SIZE_MIN ? p->page_size / 2 : PAGE_SIZE_MIN;
+	if (scanning) {
+		position_set(&p->scan_link, "");
+		p->scan_rows = p->scan_pages = 0;
+	} else {
+		position_set(&p->delta_link, p->delta_start);
+	}
+	seen_clear(x->links);
+	log_warn("pages are too heavy", "table", x->stage->table->name, "error", err->text, "rows",
+		 log_int(p->page_size), NULL);
+	return true;
+}
+
+/* A scan whose pages make no sense, or whose next link is not taken, is begun again. */
+static bool begin_again(struct extraction *x, struct position *p, enum result r,
+			const struct error *err)
+{
+	bool refused = r == REJECT && *p->scan_link;
+
+	if (!refused && !(r == RETRY && extraction_is_trouble(err)))
+		return false;
+	if (++x->scan_trouble < TROUBLE_MAX)
+		return false;
+	x->scan_trouble = 0;
+	position_set(&p->scan_link, "");
+	p->scan_rows = p->scan_pages = 0;
+	seen_clear(x->links);
+	log_error("the full read begins again", "table", x->stage->table->name, "error", err->text,
+		  NULL);
+	return true;
+}
+
+static enum result scan(struct extraction *x, struct extract_output *o, struct position *p,
+			wall_time now, struct error *err)
+{
+	enum result r = scan_step(x, o, p, now, err);
+
+	if (r == OK) {
+		x->scan_trouble = x->heavy = 0;
+		return OK;
+	}
+	if ((r == RETRY && lighten(x, p, true, err)) || begin_again(x, p, r, err))
+		return OK;
+	return r == REJECT && *p->scan_link ? RETRY : r;
+}
+
+static enum result changes(struct extraction *x, struct extract_output *o, struct position *p,
+			   wall_time now, int64_t *rows, struct error *err)
+{
+	bool track = x->stage->flow->changes == CHANGES_TRACKING, more = false;
+	enum result r = (track ? delta_step : poll_step)(x, o, p, now, &more, rows, err);
+
+	if (r == RETRY && lighten(x, p, false, err))
+		return OK;
+	x->trouble = r == RETRY && extraction_is_trouble(err) ? x->trouble + 1 : 0;
+	if (r != OK)
+		return r;
+	x->heavy = 0;
+	if (*rows)
+		x->interval_ms = x->stage->flow->poll_min_ms;
+	else if (x->interval_ms < x->stage->flow->poll_ms)
+		x->interval_ms = x->interval_ms * 3 / 2 < x->stage->flow->poll_ms
+				     ? x->interval_ms * 3 / 2
+				     : x->stage->flow->poll_ms;
+	x->delta_due = mono_add(mono_now(), more ? 0 : x->interval_ms);
+	if (*rows)
+		log_info("changes", "table", x->stage->table->name, "rows", log_int(*rows), NULL);
 	return OK;
 }
 
-static void report(struct extraction *x, bool done)
+/* ---- a step ----------------------------------------------------------------------------------- */
+
+/* Begins what an operator asked for, when it can be begun. */
+static bool begin_request(struct extraction *x, struct position *p, wall_time now)
 {
-	mono_time now = mono_now();
-	if (!done && now.ms - x->reported.ms < REPORT_MS)
-		return;
-	x->reported = now;
-	log_info(done ? "snapshot complete" : "snapshot", "table", x->stage->table->name, "rows",
-		 log_int(x->at.rows), NULL);
+	bool approve = x->request.kind == REQUEST_APPROVE, idle = p->scan == SCAN_NONE;
+
+	if (x->request.kind == REQUEST_NONE || !(idle || (approve && p->scan == SCAN_RECONCILE)))
+		return false;
+	log_info("asked by an operator", "what", approve ? "approve" : "full read", "deletes",
+		 log_int(x->request.deletes), "since_ms", log_int(x->request.since.ms), NULL);
+	if (approve)
+		p->approved = x->request.deletes;
+	p->since = x->request.since;
+	if (idle)
+		scan_begin(x, p, !approve && p->since.ms ? SCAN_SINCE : SCAN_RECONCILE, now);
+	x->request.kind = REQUEST_NONE;
+	return true;
 }
 
-static enum result step(struct extraction *x, struct extract_output *o, int64_t *wait_ms,
-			struct error *err)
+static bool follows(const struct extraction *x, const struct position *p)
 {
-	const char *url = *x->at.link ? x->at.link : x->select;
-	struct dataverse_page page;
-	wall_time now = wall_now();
-	int64_t rows;
-	enum result r =
-	    dataverse_page(&x->dataverse, url, x->stage->flow->page_size, mono_now(), &page, err);
-
-	if (r == RETRY && !strcmp(err->reason, "expired-delta-token")) {
-		log_error("the delta token has expired: full read; rows deleted meanwhile are not "
-			  "found by it",
-			  "table", x->stage->table->name, "error", err->text, NULL);
-		begin_snapshot(x, now);
-		*wait_ms = 0;
-		return OK;
+	switch (x->stage->flow->changes) {
+	case CHANGES_TRACKING:
+		return *p->delta_link;
+	case CHANGES_FULL:
+		return false;
+	default:
+		return p->mark.ms != 0;
 	}
-	if (r == REJECT) { /* nothing here is about one record */
-		err->exit_code = EXIT_PERMANENT;
-		return FATAL;
+}
+
+static enum result step(struct extraction *x, struct extract_output *o, struct position *p,
+			int64_t *wait_ms, struct error *err)
+{
+	bool full = x->stage->flow->changes == CHANGES_FULL, scanning = p->scan != SCAN_NONE;
+	wall_time now = wall_now();
+	bool begun = begin_request(x, p, now), due = !mono_until(mono_now(), x->delta_due);
+	int64_t rows = 0;
+	enum result r = OK;
+
+	if (full && due && p->scan == SCAN_NONE)
+		scan_begin(x, p, SCAN_RECONCILE, now);
+	if (follows(x, p) && due) {
+		r = changes(x, o, p, now, &rows, err);
+	} else if (p->scan != SCAN_NONE) {
+		r = scan(x, o, p, now, err);
+		if (r == OK && full && p->scan == SCAN_NONE)
+			x->delta_due = mono_add(mono_now(), x->stage->flow->poll_ms);
 	}
 	if (r != OK)
 		return r;
-	r = emit_page(x, o, &page, now, &rows, err);
-	if (r == OK && page.next &&
-	    (strlen(page.next) > LINK_MAX || !strcmp(page.next, url) ||
-	     seen_has(x->links, page.next, strlen(page.next))))
-		r = error_retry(err, "link-loop", "the next link of a page was read before");
-	if (r == OK && !page.next && !page.delta && (x->at.phase == SNAPSHOT || rows))
-		r = error_retry(err, "no-delta-link", "the last page has no delta link");
-	if (r != OK) {
-		dataverse_page_free(&page);
-		return r;
-	}
-	bool quiet =
-	    !rows && !page.next && x->at.phase == DELTA && now.ms - x->at.saved.ms < SAVE_QUIET_MS;
-	bool snapshot = x->at.phase == SNAPSHOT;
-	x->at.rows += rows;
-	if (page.next) {
-		seen_add(x->links, page.next, strlen(page.next));
-		set_text(&x->at.link, page.next);
-		*wait_ms = 0;
-	} else if (x->at.phase == CLOSING) {
-		begin_snapshot(x, now);
-		*wait_ms = 0;
-	} else {
-		seen_clear(x->links);
-		if (page.delta)
-			set_text(&x->at.link, page.delta);
-		x->at.phase = DELTA;
-		*wait_ms = x->stage->flow->poll_ms;
-	}
-	dataverse_page_free(&page);
-	if (snapshot)
-		report(x, x->at.phase == DELTA);
-	else if (rows)
-		log_info("changes", "table", x->stage->table->name, "rows", log_int(rows), NULL);
-	return quiet ? OK : save(x, o, now, err);
+	*wait_ms = p->scan != SCAN_NONE ? 0 : mono_until(mono_now(), x->delta_due);
+	bool quiet = !rows && !begun && !scanning && p->scan == SCAN_NONE &&
+		     !strcmp(p->delta_link, p->delta_start) && now.ms - p->saved.ms < SAVE_QUIET_MS;
+	return quiet ? OK : position_save(x, o, p, begun, now, err);
 }
 
-/* What a step changed and did not write must not be remembered. */
 static enum result dataverse_step(void *state, struct extract_output *o, int64_t *wait_ms,
 				  struct error *err)
 {
 	struct extraction *x = state;
-	int64_t version = x->at.version;
-	enum result r = step(x, o, wait_ms, err);
+	struct request request = x->request;
+	struct position next;
+	enum result r;
 
-	if (r == RETRY)
-		x->at.version = version;
+	position_copy(&next, &x->at);
+	r = step(x, o, &next, wait_ms, err);
+	if (r == OK) {
+		position_free(&x->at);
+		x->at = next;
+		return OK;
+	}
+	position_free(&next);
+	x->request = request; /* still to be begun */
+	seen_clear(x->page);  /* what was not written was not there */
+	if (r == REJECT) {    /* nothing here is about one record */
+		err->exit_code = EXIT_PERMANENT;
+		return FATAL;
+	}
 	return r;
 }
 
 static void dataverse_close(void *state)
 {
 	struct extraction *x = state;
+	struct seen *sets[] = {x->links, x->page,   x->page_before,
+			       x->ids,	 x->recent, x->recent_before};
 
 	if (x->checkpoint.self)
 		avro_value_decref(&x->checkpoint);
@@ -429,9 +432,10 @@ static void dataverse_close(void *state)
 	record_class_free(&x->checkpoint_class);
 	dataverse_free(&x->dataverse);
 	buffer_free(&x->encoded);
-	seen_free(x->links);
-	free(x->at.select);
-	free(x->at.link);
+	for (size_t i = 0; i < sizeof sets / sizeof *sets; i++)
+		seen_free(sets[i]);
+	known_free(x->known);
+	position_free(&x->at);
 	free(x->select);
 	free(x);
 }
@@ -445,6 +449,7 @@ static const struct extractor dataverse_extractor = {
     .open = dataverse_open,
     .reset = dataverse_reset,
     .restore = dataverse_restore,
+    .request = dataverse_request,
     .begin = dataverse_begin,
     .step = dataverse_step,
     .close = dataverse_close,

@@ -9,7 +9,8 @@
  *        ▼
  *      POST ── 201 ──▶ done
  *        │ no answer, 5xx, "already exists"
- *        └──▶ PATCH again
+ *        └──▶ PATCH again ── 404 after "already exists" ──▶ another record has a value that must be
+ *                                                           unique: a dead letter
  *
  * body.h says what the JSON looks like.  An update (a deactivation) of what is gone is done, too.
  */
@@ -23,9 +24,10 @@
 #include "campaign.h"
 #include "load_loop.h"
 
-enum step { PATCH, POST, PATCH_AFTER_DOUBT };
+enum step { PATCH, POST, PATCH_AFTER_DOUBT, PATCH_AFTER_DUPLICATE };
 
-/* An answer that nobody documented is asked for again this many times, then it is a dead letter. */
+/* An answer that nobody documented is asked for again this many times.  Then the record is a dead
+ * letter, if others went through meanwhile; if none did, it is not the record, it is an outage. */
 enum { UNKNOWN_ANSWERS_MAX = 6 };
 
 struct write {
@@ -38,6 +40,7 @@ struct campaign_loader {
 	struct stage *stage;
 	struct campaign campaign;
 	struct buffer url, body;
+	int64_t successes;
 };
 
 /* ---- open ------------------------------------------------------------------------------------- */
@@ -151,8 +154,8 @@ static void post_body(struct campaign_loader *l, const struct write *w)
 		      w->create[1] == '}' ? "" : ",", w->create + 1);
 }
 
-static enum result campaign_request(void *state, const struct load_job *job,
-				    struct http_request *req, struct error *err)
+static enum result campaign_request(void *state, struct load_job *job, struct http_request *req,
+				    struct error *err)
 {
 	struct campaign_loader *l = state;
 	const struct write *w = job->records[0];
@@ -161,6 +164,7 @@ static enum result campaign_request(void *state, const struct load_job *job,
 
 	if (r != OK)
 		return r;
+	job->token = l->campaign.oauth.serial;
 	bool post = w->body && job->step == POST;
 	campaign_url(&l->campaign, path, post ? NULL : w->key, &l->url);
 	*req = (struct http_request){.method = !w->body ? "DELETE"
@@ -199,27 +203,35 @@ static enum result campaign_result(void *state, struct load_job *job,
 	bool duplicate = r == REJECT && !strcmp(err->reason, "duplicate-key");
 
 	if (res->status == 401)
-		oauth_forget(&l->campaign.oauth);
+		oauth_forget(&l->campaign.oauth, job->token);
 	if (!w->body)
 		return not_found ? OK : r;
 	if (not_found && !w->create)
 		return OK; /* an update of what is not there */
+	if (job->step == PATCH_AFTER_DUPLICATE && not_found)
+		return error_reject(
+		    err, "duplicate-key",
+		    "campaign has no record of this key, and another one with a value "
+		    "that must be unique");
 	if (job->step != POST && not_found) {
 		job->step = POST;
 		*again = true;
 		return OK;
 	}
-	if (job->step == POST && duplicate && !job->attempt) {
-		job->step = PATCH_AFTER_DOUBT;
+	if (job->step == POST && duplicate) {
+		job->step = PATCH_AFTER_DUPLICATE;
 		*again = true;
 		return OK;
 	}
 	if (job->step == POST && r == RETRY && !surely_not_done(res))
 		job->step = PATCH_AFTER_DOUBT;
-	if (r == RETRY && !strcmp(err->reason, "unknown-answer") &&
-	    job->attempt >= UNKNOWN_ANSWERS_MAX)
-		return REJECT;
-	return r;
+	if (r == OK)
+		l->successes++;
+	if (r != RETRY || strcmp(err->reason, "unknown-answer"))
+		return r;
+	if (!job->attempt)
+		job->seen = l->successes;
+	return job->attempt >= UNKNOWN_ANSWERS_MAX && l->successes > job->seen ? REJECT : RETRY;
 }
 
 static const struct loader campaign_loader = {

@@ -200,8 +200,8 @@ static const struct activity_table *table_of(const struct dataverse_loader *l, c
 	return NULL;
 }
 
-static enum result dataverse_request(void *state, const struct load_job *job,
-				     struct http_request *req, struct error *err)
+static enum result dataverse_request(void *state, struct load_job *job, struct http_request *req,
+				     struct error *err)
 {
 	struct dataverse_loader *l = state;
 	const struct activity_table *t = table_of(l, job->records[0]);
@@ -209,6 +209,7 @@ static enum result dataverse_request(void *state, const struct load_job *job,
 
 	if (r != OK)
 		return r;
+	job->token = l->dataverse.oauth.serial;
 	buffer_reset(&l->body);
 	buffer_puts(&l->body, "{\"Targets\":[");
 	for (size_t i = 0; i < job->count; i++) {
@@ -236,9 +237,9 @@ static enum result dataverse_result(void *state, struct load_job *job,
 {
 	struct dataverse_loader *l = state;
 
-	(void)job, (void)again;
+	(void)again;
 	if (res->status == 401)
-		oauth_forget(&l->dataverse.oauth);
+		oauth_forget(&l->dataverse.oauth, job->token);
 	return dataverse_answer(res, now, err);
 }
 

@@ -17,7 +17,7 @@
 EMBED(email_event_avsc, "schemas/email-event.avsc");
 EMBED(email_activity_avsc, "schemas/email-activity.avsc");
 
-enum { SUBJECT_MAX = 400 }; /* bytes; the column takes 400 characters */
+enum { SUBJECT_MAX = 400, SUBJECT_BYTES = 4 * SUBJECT_MAX }; /* characters, and their bytes */
 
 struct events {
 	const struct flow *flow;
@@ -65,18 +65,15 @@ static void put(avro_value_t *activity, size_t i, const char *text)
 	record_set_text(&some, text, strlen(text));
 }
 
-static void subject(const char *campaign, const char *delivery, char out[SUBJECT_MAX + 1])
+static void subject(const char *campaign, const char *delivery, char out[SUBJECT_BYTES + 1])
 {
-	int n = snprintf(out, SUBJECT_MAX + 1, "Campaign Name: %s; Delivery Name: %s",
-			 campaign ? campaign : "", delivery ? delivery : "");
-	if (n <= SUBJECT_MAX)
-		return;
-	size_t end = SUBJECT_MAX; /* no half character at the end */
-	while (end && ((unsigned char)out[end - 1] & 0xc0) == 0x80)
-		end--;
-	if (end && (unsigned char)out[end - 1] >= 0xc0)
-		end--;
-	out[end] = 0;
+	size_t characters = 0, at = 0;
+
+	snprintf(out, SUBJECT_BYTES + 1, "Campaign Name: %s; Delivery Name: %s",
+		 campaign ? campaign : "", delivery ? delivery : "");
+	while (out[at] && characters + (((unsigned char)out[at] & 0xc0) != 0x80) <= SUBJECT_MAX)
+		characters += ((unsigned char)out[at++] & 0xc0) != 0x80;
+	out[at] = 0;
 }
 
 static enum result event_process(void *state, const avro_value_t *in, struct transformed *out,
@@ -90,7 +87,7 @@ static enum result event_process(void *state, const avro_value_t *in, struct tra
 	const char *campaign = optional_text(in, EVENT_F_CAMPAIGN);
 	const char *delivery = optional_text(in, EVENT_F_DELIVERY);
 	const char *id = text_of(in, EVENT_F_ID);
-	char line[SUBJECT_MAX + 1];
+	char line[SUBJECT_BYTES + 1];
 	uuid_t uuid;
 
 	(void)err;

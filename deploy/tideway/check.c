@@ -41,6 +41,16 @@ static void check_alone(struct checker *k, const struct flow *f)
 	}
 }
 
+/* The columns that a way to find changes needs. */
+static void check_changes(struct checker *k, const struct flow *f, const struct table *t)
+{
+	if (f->changes == CHANGES_MODIFIEDON && !table_column(t, "modifiedon"))
+		problem(
+		    &k->problems, doc_place(doc_get(f->node, "changes")),
+		    "table %s has no column modifiedon: set \"changes\" to versionnumber or full",
+		    f->table);
+}
+
 static void live_table(struct checker *k, struct place at, const struct table *saved,
 		       const char *const *columns, size_t n);
 static void live_resource(struct checker *k, struct place at, const struct resource *saved,
@@ -59,6 +69,8 @@ static void check_table_flow(struct checker *k, const struct flow *f)
 		problem(&k->problems, doc_place(doc_get(f->node, "table")), "%s", err.text);
 	if (*f->resource && resource_load(k->c->metadata_dir, f->resource, &resource, &err) != OK)
 		problem(&k->problems, doc_place(doc_get(f->node, "resource")), "%s", err.text);
+	if (table)
+		check_changes(k, f, table);
 	if (table && resource)
 		m = mapping_compile(f, table, resource, &k->problems);
 	if (m) {
@@ -174,6 +186,29 @@ static void close_live(struct checker *k)
 
 /* ---- the command ------------------------------------------------------------------------------ */
 
+/* Reads count, too.  Microsoft, "requests limits and allocations": the base of a tenant. */
+enum { REQUESTS_A_DAY = 500000 };
+
+static void print_requests(const struct config *c)
+{
+	int64_t quiet = 0, busy = 0;
+
+	for (size_t i = 0; i < c->flow_count; i++) {
+		const struct flow *f = &c->flows[i];
+		if (f->kind == FLOW_EMAIL_EVENTS)
+			continue;
+		quiet += 86400000 / f->poll_ms;
+		busy += 86400000 / f->poll_min_ms;
+	}
+	if (busy)
+		printf(
+		    "asking Dynamics for changes takes %lld requests a day when all is quiet, %lld "
+		    "when something always changes: %.1f and %.1f %% of the %d that a tenant has "
+		    "at least\n",
+		    (long long)quiet, (long long)busy, 100.0 * (double)quiet / REQUESTS_A_DAY,
+		    100.0 * (double)busy / REQUESTS_A_DAY, REQUESTS_A_DAY);
+}
+
 static void print_json(const struct checker *k)
 {
 	cJSON *all = cJSON_CreateObject(), *list = cJSON_AddArrayToObject(all, "mistakes");
@@ -207,10 +242,12 @@ static void print_text(const struct checker *k)
 	for (int i = 0; i < 2; i++)
 		if (k->notes[i])
 			printf("%s\n", k->notes[i]);
-	if (n)
+	if (n) {
 		fprintf(stderr, "%zu mistake%s\n", n, n == 1 ? "" : "s");
-	else
+	} else {
 		printf("%s: %zu flow%s, no mistakes\n", k->c->path, flows, flows == 1 ? "" : "s");
+		print_requests(k->c);
+	}
 }
 
 /* In the order of the files, then of the lines. */
@@ -250,6 +287,8 @@ int command_check(int argc, char **argv)
 	/* Connections with mistakes in them lead nowhere. */
 	if (c && !offline && !k.problems.count)
 		open_live(&k);
+	if (c)
+		kafka_check(c, &k.problems);
 	for (size_t i = 0; c && i < c->flow_count; i++) {
 		const struct flow *f = &c->flows[i];
 		if (f->kind != FLOW_EMAIL_EVENTS)

@@ -17,6 +17,7 @@ struct command {
 	int (*run)(int argc, char **argv);
 };
 
+int command_approve(int argc, char **argv);
 int command_check(int argc, char **argv);
 int command_metadata(int argc, char **argv);
 int command_plan(int argc, char **argv);

@@ -1,12 +1,13 @@
 /* tideway replay - sets the committed offsets of a stage back, so that it reads its topic again.
- * What the sources said is in the topics: nothing is asked of Dynamics or Campaign. */
+ * What the sources said is in the topics: nothing is asked of Dynamics or Campaign.  Or from the
+ * source itself: asks the extractor to read its table again. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "admin.h"
 #include "arena.h"
-#include "command.h"
+#include "request.h"
 
 static const struct pipeline_stage *find_stage(const struct pipeline *p, const char *name)
 {
@@ -73,19 +74,46 @@ static int rewind_stage(rd_kafka_t *rk, const struct pipeline_stage *s)
 	return EXIT_OK;
 }
 
+/* The extractor reads its table again.  It need not be stopped, nor run now. */
+static int from_source(const struct config *c, const struct flow *f, const char *since)
+{
+	struct request q = {.kind = REQUEST_RESCAN};
+
+	if (f->kind == FLOW_EMAIL_EVENTS) {
+		fprintf(stderr, "tideway: %s reads files; put them into the folder again\n",
+			f->name);
+		return EXIT_PERMANENT;
+	}
+	if (since && (!datetime_parse(since, strlen(since), true, &q.since) || q.since.ms <= 0)) {
+		fprintf(stderr, "tideway replay: --since wants a time with a zone, like "
+				"2026-01-31T00:00:00Z\n");
+		return EXIT_PERMANENT;
+	}
+	int status = request_send(c, f, &q);
+	if (status == EXIT_OK)
+		printf("%s: extract-dataverse reads %s of %s again and goes on with changes; "
+		       "`tideway status` shows how far it is\n",
+		       f->name, since ? "what was modified since" : "all rows", f->table);
+	return status;
+}
+
 int command_replay(int argc, char **argv)
 {
-	const char *flow_name = NULL, *stage_name = NULL, *from = NULL;
+	const char *flow_name = NULL, *stage_name = NULL, *from = NULL, *since = NULL;
 	struct option_spec specs[] = {
 	    {.name = "flow", .arg = "NAME", .help = "the flow; no default", .text = &flow_name},
 	    {.name = "stage",
 	     .arg = "NAME",
-	     .help = "a transformer or loader; no default",
+	     .help = "a transformer or loader (not with source); no default",
 	     .text = &stage_name},
 	    {.name = "from",
-	     .arg = "beginning",
-	     .help = "where to go back to; no default",
+	     .arg = "WHERE",
+	     .help = "beginning (of its topic) or source; no default",
 	     .text = &from},
+	    {.name = "since",
+	     .arg = "TIME",
+	     .help = "with source: only rows modified since; default: all",
+	     .text = &since},
 	    {0}};
 	struct command_line line = {
 	    .name = "tideway replay",
@@ -93,7 +121,9 @@ int command_replay(int argc, char **argv)
 	    .synopsis =
 		"Sets a stage back to the beginning of its topic. The stage must be stopped:\n"
 		"while its group has members they are named and nothing is done. Writes are\n"
-		"keyed, so a replay ends in the same state that it found.",
+		"keyed, so a replay ends in the same state that it found.\n\n"
+		"With --from source the extractor reads all rows of its table again, while it\n"
+		"goes on with changes, and finds what is gone; nothing has to be stopped.",
 	    .specs = specs};
 	const struct flow *flow;
 	struct pipeline p;
@@ -101,15 +131,20 @@ int command_replay(int argc, char **argv)
 
 	if (!command_parse(&line, argc, argv, &status))
 		return status;
-	if (!flow_name || !stage_name || !from || strcmp(from, "beginning")) {
+	bool source = from && !strcmp(from, "source");
+	if (!flow_name || !from || (source ? stage_name != NULL : !stage_name || since) ||
+	    (!source && strcmp(from, "beginning"))) {
 		fprintf(stderr,
-			"tideway replay: wants --flow NAME --stage NAME --from beginning\n");
+			"tideway replay: wants --flow NAME --stage NAME --from beginning, or "
+			"--flow NAME --from source [--since TIME]\n");
 		return EXIT_PERMANENT;
 	}
 	struct config *c = command_config(&line, &status);
 	if (!c)
 		return status;
-	if (command_flow(c, flow_name, &flow, &status)) {
+	if (command_flow(c, flow_name, &flow, &status) && source) {
+		status = from_source(c, flow, since);
+	} else if (status == EXIT_OK) {
 		pipeline_of(c, flow, &p);
 		const struct pipeline_stage *s = find_stage(&p, stage_name);
 		rd_kafka_t *rk = NULL;

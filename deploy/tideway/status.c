@@ -10,6 +10,7 @@
 #include "admin.h"
 #include "arena.h"
 #include "command.h"
+#include "extract_loop.h"
 
 enum { LOOK_BACK = 20, LOOK_MS = 3000 };
 
@@ -18,7 +19,8 @@ struct position {
 	const struct pipeline_stage *stage;
 	int partition;
 	int64_t low, committed;
-	int64_t last; /* -1: unknown */
+	int64_t last;	    /* -1: unknown */
+	char progress[300]; /* what an extractor says of itself */
 	bool done;
 };
 
@@ -37,6 +39,17 @@ static struct position *find(struct asker *a, const char *topic, int partition)
 		    !strcmp(a->positions[i].stage->input, topic))
 			return &a->positions[i];
 	return NULL;
+}
+
+static void read_progress(const rd_kafka_message_t *m, struct position *p)
+{
+	rd_kafka_headers_t *headers;
+	const void *value;
+	size_t size;
+
+	if (!rd_kafka_message_headers(m, &headers) &&
+	    !rd_kafka_header_get_last(headers, EXTRACT_PROGRESS, &value, &size))
+		snprintf(p->progress, sizeof p->progress, "%.*s", (int)size, (const char *)value);
 }
 
 /* Reads all positions at once: each topic is the input of one stage.  The record before a position
@@ -65,8 +78,10 @@ static void read_last(struct asker *a)
 		    m && m->rkt ? find(a, rd_kafka_topic_name(m->rkt), m->partition) : NULL;
 		if (p && !p->done) {
 			rd_kafka_timestamp_type_t type;
-			if (!m->err && m->offset < p->committed)
+			if (!m->err && m->offset < p->committed) {
 				p->last = rd_kafka_message_timestamp(m, &type);
+				read_progress(m, p);
+			}
 			p->done = m->err || m->offset + 1 >= p->committed;
 			left -= p->done;
 		}
@@ -149,17 +164,20 @@ static void print(const struct asker *a, const struct flow *f, const struct pipe
 		  bool extractor, const struct stage_status *st, bool first)
 {
 	char backlog[24] = "-", committed[24] = "-", old[24];
+	const char *progress = "";
 	int64_t last = -1;
 
 	for (size_t i = 0; i < a->count; i++)
-		if (a->positions[i].stage == s && a->positions[i].last > last)
+		if (a->positions[i].stage == s && a->positions[i].last > last) {
 			last = a->positions[i].last;
-	if (a->json) {
+			progress = a->positions[i].progress;
+		}
+	if (a->json) { /* progress has no character that JSON escapes */
 		printf("%s{\"flow\":\"%s\",\"stage\":\"%s\",\"members\":%zu,\"committed\":%lld,"
-		       "\"backlog\":%lld,\"last_record_ms\":%lld}",
+		       "\"backlog\":%lld,\"last_record_ms\":%lld,\"progress\":\"%s\"}",
 		       first ? "[" : ",\n ", f->name, s->program, st->members,
 		       (long long)st->committed, extractor ? 0LL : (long long)st->backlog,
-		       (long long)last);
+		       (long long)last, progress);
 		return;
 	}
 	if (st->committed >= 0)
@@ -167,8 +185,8 @@ static void print(const struct asker *a, const struct flow *f, const struct pipe
 	if (st->backlog >= 0 && !extractor)
 		snprintf(backlog, sizeof backlog, "%lld", (long long)st->backlog);
 	age(last, old, sizeof old);
-	printf("%-16s %-26s %7zu %10s %8s %9s\n", f->name, s->program, st->members, committed,
-	       backlog, old);
+	printf("%-16s %-26s %7zu %10s %8s %9s%s%s\n", f->name, s->program, st->members, committed,
+	       backlog, old, *progress ? "  " : "", progress);
 }
 
 static int show(struct asker *a, const struct flow *only)

@@ -3,16 +3,41 @@
 #include <string.h>
 
 #include "admin.h"
+#include "clock.h"
 #include "command.h"
 
 enum { TOPICS_MAX = 8 };
+
+/* A broker may say that a topic is created before it shows it: who starts a stage next would not find
+ * it. */
+static int wait_until_shown(rd_kafka_t *rk, const struct topic_spec *specs, size_t n)
+{
+	struct topic_state states[TOPICS_MAX];
+	mono_time until = mono_add(mono_now(), ADMIN_TIMEOUT_MS);
+	struct error err;
+	size_t shown = 0;
+
+	while (shown < n && mono_until(mono_now(), until)) {
+		if (admin_look(rk, specs, n, states, &err) != OK)
+			return command_fail(&err);
+		for (shown = 0; shown < n && states[shown].exists; shown++)
+			;
+		if (shown < n)
+			rd_kafka_poll(rk, 50);
+	}
+	if (shown == n)
+		return EXIT_OK;
+	fprintf(stderr, "tideway topics: %s was created, and the broker does not show it\n",
+		specs[shown].name);
+	return EXIT_TEMPORARY;
+}
 
 static int create_flow(rd_kafka_t *rk, const struct config *c, const struct flow *f)
 {
 	struct topic_spec specs[TOPICS_MAX];
 	struct topic_state states[TOPICS_MAX];
 	struct error err;
-	size_t n = pipeline_topics(c, f, specs);
+	size_t n = pipeline_topics(c, f, specs), created = 0;
 	int status = EXIT_OK;
 
 	if (admin_look(rk, specs, n, states, &err) != OK)
@@ -29,9 +54,11 @@ static int create_flow(rd_kafka_t *rk, const struct config *c, const struct flow
 		} else {
 			printf("%-50s created, %d partitions\n", specs[i].name,
 			       specs[i].partitions);
+			created++;
 		}
 	}
-	return status;
+	int shown = created ? wait_until_shown(rk, specs, n) : EXIT_OK;
+	return shown > status ? shown : status;
 }
 
 int command_topics(int argc, char **argv)

@@ -165,7 +165,7 @@ enum result directory_next(struct logs *x, struct extract_output *o, struct file
 		if (f->listed)
 			continue;
 		/* Gone from the server: its checkpoint must not stay for ever. */
-		r = f->size >= 0 ? extract_checkpoint(o, f->name, NULL, err) : OK;
+		r = f->size >= 0 ? extract_checkpoint(o, f->name, NULL, NULL, err) : OK;
 		if (r != OK)
 			return r;
 		directory_forget(x, f);

@@ -19,7 +19,7 @@ static enum result save(struct reading *r, bool done, struct error *err)
 	avro_value_set_boolean(&v, done);
 	v = record_field(&x->checkpoint, CP_SAVED_AT);
 	avro_value_set_long(&v, r->now.ms);
-	enum result result = extract_checkpoint(r->o, r->file->name, &x->checkpoint, err);
+	enum result result = extract_checkpoint(r->o, r->file->name, &x->checkpoint, NULL, err);
 	if (result == OK) {
 		r->file->size = r->file->seen_size;
 		r->file->rows = r->row;

@@ -3,9 +3,9 @@
  * What it does and what it refuses is listed in dataverse/COVERAGE.md.  The rule: 501 with the
  * name of what is not implemented, 400 to an unknown property, never 200 to something ignored.
  */
-#include "dataverse/api.h"
+#include "dataverse/protect.h"
+#include "dataverse/write.h"
 
-#include <ctype.h>
 #include <libgen.h>
 #include <limits.h>
 #include <stdarg.h>
@@ -17,6 +17,8 @@
 #include <unistd.h>
 
 #define API "/api/data/v9.2"
+
+enum { URL_MAX = 32768 };
 
 /* ---- helpers of the API --------------------------------------------------------------------------- */
 
@@ -75,89 +77,6 @@ bool api_prefers(const struct request *req, const char *name, char *value, size_
 	return false;
 }
 
-/* ---- tokens: "Microsoft identity platform and the OAuth 2.0 client credentials flow" --------------- */
-
-static char *form_value(const struct request *req, const char *name)
-{
-	struct request form = {.query = req->body};
-	return query_get(&form, name);
-}
-
-static void token_error(struct reply *rep, const char *error, int code, const char *text)
-{
-	cJSON *o = cJSON_CreateObject(), *codes = cJSON_CreateArray();
-	char description[300];
-
-	snprintf(description, sizeof description,
-		 "AADSTS%d: %s\r\nTrace ID: 00000000-0000-4000-8000-000000000000", code, text);
-	cJSON_AddStringToObject(o, "error", error);
-	cJSON_AddStringToObject(o, "error_description", description);
-	cJSON_AddItemToArray(codes, cJSON_CreateNumber(code));
-	cJSON_AddItemToObject(o, "error_codes", codes);
-	cJSON_AddStringToObject(o, "timestamp", "2026-01-01 00:00:00Z");
-	cJSON_AddStringToObject(o, "trace_id", "00000000-0000-4000-8000-000000000000");
-	cJSON_AddStringToObject(o, "correlation_id", "00000000-0000-4000-8000-000000000000");
-	reply_header(rep, "Content-Type", "application/json; charset=utf-8");
-	reply_json(rep, !strcmp(error, "invalid_client") ? 401 : 400, o);
-}
-
-static void token(struct dataverse *d, const struct request *req, struct reply *rep)
-{
-	char *grant = form_value(req, "grant_type"), *id = form_value(req, "client_id");
-	char *secret = form_value(req, "client_secret"), *scope = form_value(req, "scope");
-	char want[500];
-
-	snprintf(rep->route, sizeof rep->route, "token");
-	snprintf(want, sizeof want, "%s://%s/.default", req->scheme, req->host);
-	if (strcmp(req->method, "POST"))
-		reply_text(rep, 405, "%s", "");
-	else if (!grant || strcmp(grant, "client_credentials"))
-		token_error(rep, "unsupported_grant_type", 70003,
-			    "The app requested an unsupported grant type.");
-	else if (!id || !secret || strcmp(id, "sandbox"))
-		token_error(rep, "unauthorized_client", 700016,
-			    "Application was not found in the directory.");
-	else if (strcmp(secret, "sandbox"))
-		token_error(rep, "invalid_client", 7000215, "Invalid client secret provided.");
-	else if (!scope || strcmp(scope, want))
-		token_error(rep, "invalid_scope", 70011,
-			    "The provided value for the input parameter 'scope' is not valid.");
-	else {
-		cJSON *o = cJSON_CreateObject();
-		char text[100];
-		snprintf(text, sizeof text, "eyJ.sandbox.%lld.%ld.%lld", (long long)time(NULL),
-			 ++d->tokens, (long long)d->token_epoch);
-		cJSON_AddStringToObject(o, "token_type", "Bearer");
-		cJSON_AddNumberToObject(o, "expires_in", (double)d->token_lifetime);
-		cJSON_AddStringToObject(o, "access_token", text);
-		reply_header(rep, "Content-Type", "application/json; charset=utf-8");
-		reply_json(rep, 200, o);
-	}
-	free(grant);
-	free(id);
-	free(secret);
-	free(scope);
-}
-
-static bool authorized(struct dataverse *d, const struct request *req, struct reply *rep)
-{
-	const char *header = request_header(req, "Authorization");
-	long long issued, epoch;
-	long serial;
-
-	if (header &&
-	    sscanf(header, "Bearer eyJ.sandbox.%lld.%ld.%lld", &issued, &serial, &epoch) == 3 &&
-	    epoch == d->token_epoch && time(NULL) < issued + d->token_lifetime)
-		return true;
-	snprintf(rep->route, sizeof rep->route, "unauthorized");
-	reply_header(
-	    rep, "WWW-Authenticate",
-	    "Bearer authorization_uri=%s://%s/sandbox/oauth2/authorize, resource_id=%s://%s/",
-	    req->scheme, req->host, req->scheme, req->host);
-	reply_text(rep, 401, "%s", "");
-	return false;
-}
-
 /* ---- routes ---------------------------------------------------------------------------------------- */
 
 static void whoami(struct dataverse *d, const struct request *req, struct reply *rep)
@@ -174,7 +93,6 @@ static void whoami(struct dataverse *d, const struct request *req, struct reply 
 	cJSON_AddStringToObject(o, "OrganizationId", d->organization);
 	snprintf(rep->route, sizeof rep->route, "WhoAmI");
 	api_headers(rep);
-	reply_header(rep, "x-ms-dop-hint", "4");
 	reply_json(rep, 200, o);
 }
 
@@ -199,96 +117,53 @@ static void service_document(struct dataverse *d, const struct request *req, str
 	reply_json(rep, 200, o);
 }
 
-/* (guid), ('…'), (pk=guid): the id in lower case, or false after answering. */
-static bool row_id(const struct table *t, const char *key, size_t len, char id[37],
-		   struct reply *rep)
-{
-	size_t n = strlen(t->id);
-
-	if (len > n && !strncmp(key, t->id, n) && key[n] == '=') {
-		key += n + 1;
-		len -= n + 1;
-	}
-	if (len == 36) {
-		snprintf(id, 37, "%.36s", key);
-		if (is_guid(id)) {
-			for (char *c = id; *c; c++)
-				*c = (char)tolower((unsigned char)*c);
-			return true;
-		}
-	}
-	if (memchr(key, '=', len))
-		api_error(
-		    rep, 400, E_QUERY,
-		    "The key in the request URI is not valid for resource "
-		    "'Microsoft.Dynamics.CRM.%s'. Ensure that the names and number of key "
-		    "properties match the declared or alternate key properties for the resource "
-		    "'Microsoft.Dynamics.CRM.%s'.",
-		    t->name, t->name);
-	else
-		api_error(rep, 400, E_QUERY, "Bad key in the request URI.");
-	return false;
-}
-
 static void on_set(struct dataverse *d, struct table *t, const char *rest,
 		   const struct request *req, struct reply *rep)
 {
-	bool get = !strcmp(req->method, "GET"), post = !strcmp(req->method, "POST");
-
-	if (!*rest && get) {
+	if (!*rest)
 		api_read_collection(d, t, req, rep);
-	} else if (!*rest && post) {
-		api_create(d, t, req, rep);
-	} else if (!strcmp(rest, "/$count") && get) {
+	else if (!strcmp(rest, "/$count"))
 		api_read_count(d, t, req, rep);
-	} else if (!strcmp(rest, "/Microsoft.Dynamics.CRM.UpsertMultiple") && post) {
-		snprintf(rep->route, sizeof rep->route, "%s UpsertMultiple", t->set);
-		api_multiple(d, t, true, req, rep);
-	} else if (!strcmp(rest, "/Microsoft.Dynamics.CRM.CreateMultiple") && post) {
-		snprintf(rep->route, sizeof rep->route, "%s CreateMultiple", t->set);
-		api_multiple(d, t, false, req, rep);
-	} else if (!*rest) {
-		api_error(rep, 405, E_QUERY,
-			  "The requested resource does not support http method '%s'.", req->method);
-	} else {
+	else
 		api_not_implemented(rep, rest);
-	}
 }
 
 static void on_row(struct dataverse *d, struct table *t, const char *key, const struct request *req,
 		   struct reply *rep)
 {
-	const char *end = strchr(key, ')');
-	char id[37];
+	size_t len = key_length(key);
+	struct key k;
 
-	if (!end) {
+	if (!key_parse(d, t, key, len, true, &k, rep))
+		return;
+	if (!key_find(d, t, &k))
+		key_absent(t, &k, rep);
+	else if (key[len + 1] == '/')
+		api_read_behind(d, t, k.id, key + len + 1, req, rep);
+	else if (key[len + 1])
 		api_error(rep, 400, E_QUERY, "Bad Request - Error in query syntax.");
-		return;
-	}
-	if (end[1]) {
-		api_not_implemented(rep, end + 1);
-		return;
-	}
-	if (!row_id(t, key, (size_t)(end - key), id, rep))
-		return;
-	if (!strcmp(req->method, "GET"))
-		api_read_row(d, t, id, req, rep);
-	else if (!strcmp(req->method, "PATCH"))
-		api_patch(d, t, id, req, rep);
-	else if (!strcmp(req->method, "DELETE"))
-		api_delete(d, t, id, req, rep);
 	else
-		api_error(rep, 405, E_QUERY,
-			  "The requested resource does not support http method '%s'.", req->method);
+		api_read_row(d, t, k.id, req, rep);
+	key_free(&k);
 }
 
-static void api(struct dataverse *d, const char *rest, const struct request *req, struct reply *rep)
+static bool is_definition(const char *path, size_t n)
+{
+	static const char *const sets[] = {"EntityDefinitions", "RelationshipDefinitions",
+					   "GlobalOptionSetDefinitions"};
+
+	for (size_t i = 0; i < sizeof sets / sizeof *sets; i++)
+		if (strlen(sets[i]) == n && !strncmp(path, sets[i], n))
+			return true;
+	return false;
+}
+
+static void api_get(struct dataverse *d, const char *rest, const struct request *req,
+		    struct reply *rep)
 {
 	size_t n = strcspn(rest, "(/");
 
-	if (!authorized(d, req, rep))
-		return;
-	if (!*rest && !strcmp(req->method, "GET")) {
+	if (!*rest) {
 		service_document(d, req, rep);
 		return;
 	}
@@ -296,8 +171,8 @@ static void api(struct dataverse *d, const char *rest, const struct request *req
 		whoami(d, req, rep);
 		return;
 	}
-	if (n == 17 && !strncmp(rest, "EntityDefinitions", 17) && !strcmp(req->method, "GET")) {
-		api_definitions(d, rest + 17, req, rep);
+	if (!strcmp(rest, "$metadata")) {
+		api_csdl(d, req, rep);
 		return;
 	}
 	if (*rest == '$') {
@@ -311,34 +186,101 @@ static void api(struct dataverse *d, const char *rest, const struct request *req
 		return;
 	}
 	snprintf(rep->route, sizeof rep->route, "%s", t->set);
+	if (!privilege(d, t, "Read", rep))
+		return;
 	if (rest[n] == '(')
 		on_row(d, t, rest + n + 1, req, rep);
 	else
 		on_set(d, t, rest + n, req, rep);
 }
 
+void api_dispatch(struct dataverse *d, const struct request *req, struct reply *rep)
+{
+	static const char *const impersonation[] = {"CallerObjectId", "MSCRMCallerID"};
+	char *path = url_decode(req->path, strlen(req->path), false);
+
+	for (size_t i = 0; i < sizeof impersonation / sizeof *impersonation; i++)
+		if (request_header(req, impersonation[i])) {
+			api_not_implemented(rep, impersonation[i]);
+			free(path);
+			return;
+		}
+	if (!path) {
+		api_error(rep, 400, E_QUERY, "A malformed escape in the path.");
+	} else if (strncmp(path, API, sizeof API - 1) ||
+		   (path[sizeof API - 1] && path[sizeof API - 1] != '/')) {
+		api_error(rep, 404, E_QUERY, "No part of the Web API: this is " API "/.");
+	} else {
+		const char *rest = path[sizeof API - 1] ? path + sizeof API : "";
+		bool definition = is_definition(rest, strcspn(rest, "(/"));
+		if (definition && d->store.depth && strcmp(req->method, "GET"))
+			api_not_implemented(rep, "changes of definitions in a change set");
+		else if (definition)
+			api_definitions(d, rest, req, rep);
+		else if (api_function(d, rest, req, rep))
+			; /* done */
+		else if (!strcmp(req->method, "GET"))
+			api_get(d, rest, req, rep);
+		else
+			route_write(d, rest, req, rep);
+	}
+	free(path);
+}
+
+/* ---- control ------------------------------------------------------------------------------------ */
+
+static bool control(struct dataverse *d, const struct request *req, struct reply *rep)
+{
+	bool mine = !strcmp(req->path, "/_sandbox/privileges") && !strcmp(req->method, "POST");
+
+	if (mine)
+		privilege_control(d, req, rep);
+	return mine || api_control(d, req->path, req, rep);
+}
+
+static bool ends_with(const char *s, const char *end)
+{
+	size_t n = strlen(s), m = strlen(end);
+	return n > m && !strcmp(s + n - m, end);
+}
+
 static void handle(void *state, const struct request *req, struct reply *rep)
 {
 	struct dataverse *d = state;
-	char *path = url_decode(req->path, strlen(req->path), false);
-	size_t n = path ? strlen(path) : 0;
 
-	if (!path) {
-		reply_text(rep, 400, "%s", "malformed escape in the path");
-	} else if (!strcmp(path, "/_sandbox/expire-delta-tokens") && !strcmp(req->method, "POST")) {
-		d->store.expired = d->store.version++; /* tokens of later reads are above it */
-		rep->status = 204;
-	} else if (!strcmp(path, "/_sandbox/revoke-tokens") && !strcmp(req->method, "POST")) {
-		d->token_epoch++;
-		rep->status = 204;
-	} else if (n > 18 && !strcmp(path + n - 18, "/oauth2/v2.0/token")) {
-		token(d, req, rep);
-	} else if (!strncmp(path, API "/", sizeof API) || !strcmp(path, API)) {
-		api(d, path[sizeof API - 1] ? path + sizeof API : "", req, rep);
-	} else {
-		reply_text(rep, 404, "%s", "");
+	if (control(d, req, rep))
+		return;
+	if (strlen(req->url) > URL_MAX) { /* the limit of "Query data using the Web API" */
+		reply_text(rep, 414, "%s", "");
+		return;
 	}
-	free(path);
+	if (ends_with(req->path, "/oauth2/v2.0/token")) {
+		token_endpoint(d, req->path, req, rep);
+	} else if (ends_with(req->path, "/oauth2/token")) {
+		api_not_implemented(rep, "the v1.0 token endpoint");
+	} else if (!strncmp(req->path, API, sizeof API - 1)) {
+		if (token_authorized(d, req, rep)) {
+			snprintf(d->user, sizeof d->user, "%s", d->users[d->caller]);
+			snprintf(d->store.owner, sizeof d->store.owner, "%s", d->user);
+			api_dispatch(d, req, rep);
+		}
+	} else if (!strncmp(req->path, "/api/search/", 12)) {
+		if (token_authorized(d, req, rep))
+			api_not_implemented(rep, "the search API");
+	} else {
+		rep->status = 404;
+	}
+}
+
+static bool admit(void *state, const struct request *req, struct reply *rep, double now_ms,
+		  int *ticket)
+{
+	return protect_admit(state, req, rep, now_ms, ticket);
+}
+
+static void settle(void *state, int ticket, double began_ms, double now_ms, struct reply *rep)
+{
+	protect_settle(state, ticket, began_ms, now_ms, rep);
 }
 
 /* ---- the product ------------------------------------------------------------------------------------ */
@@ -355,12 +297,28 @@ static bool option(void *state, const char *name, const char *value, char *why, 
 			return false;
 		}
 		snprintf(d->organization, sizeof d->organization, "%s", value);
-	} else {
+	} else if (!strcmp(name, "tenant")) {
+		d->tenant = value;
+	} else if (!strcmp(name, "no-bulk")) {
+		if (d->no_bulk_count == sizeof d->no_bulk / sizeof *d->no_bulk) {
+			snprintf(why, size, "too many --no-bulk");
+			return false;
+		}
+		d->no_bulk[d->no_bulk_count++] = value;
+	} else if (!strcmp(name, "deny")) {
+		if (!privilege_deny(d, value)) {
+			snprintf(why, size, "--deny wants a name like prvCreateContact");
+			return false;
+		}
+	} else if (!strcmp(name, "token-lifetime")) {
 		d->token_lifetime = strtol(value, NULL, 10);
 		if (d->token_lifetime < 1) {
 			snprintf(why, size, "--token-lifetime wants seconds");
 			return false;
 		}
+	} else if (!protect_option(d, name, value)) {
+		snprintf(why, size, "--%s does not understand %s", name, value);
+		return false;
 	}
 	return true;
 }
@@ -388,14 +346,31 @@ static bool open_product(void *state, struct server *srv, char *why, size_t size
 
 	d->server = srv;
 	rng_guid(&r, d->user);
+	snprintf(d->users[0], sizeof *d->users, "%s", d->user);
 	rng_guid(&r, d->business_unit);
 	if (!*d->organization)
 		rng_guid(&r, d->organization);
+	for (int i = 1; i < USERS; i++)
+		rng_guid(&r, d->users[i]);
 	if (!store_open(&d->store, d->tables_dir ? d->tables_dir : default_tables(),
 			server_data(srv), why, size))
 		return false;
+	for (int i = 0; i < d->no_bulk_count; i++) {
+		struct table *t = store_table(&d->store, d->no_bulk[i]);
+		if (!t) {
+			snprintf(why, size, "--no-bulk: there is no table %s", d->no_bulk[i]);
+			return false;
+		}
+		cJSON_DeleteItemFromObjectCaseSensitive((cJSON *)t->json, "bulk");
+		cJSON_AddFalseToObject((cJSON *)t->json, "bulk");
+	}
+	sample_rows(d);
+	fixed_make(d);
+	snprintf(d->store.owner, sizeof d->store.owner, "%s", d->user);
 	if (server_contacts(srv) && store_is_empty(&d->store))
 		sample_make(d, server_contacts(srv), server_seed(srv));
+	for (int i = 0; i < d->store.count; i++)
+		store_index(&d->store, &d->store.tables[i]);
 	return true;
 }
 
@@ -417,32 +392,77 @@ static void close_product(void *state)
 {
 	struct dataverse *d = state;
 	store_close(&d->store);
+	limits_free(&d->limits);
+	sqlite3_close(d->backup);
 }
 
 int main(int argc, char **argv)
 {
-	static struct dataverse d = {.token_lifetime = 3599};
+	static struct dataverse d = {
+	    .token_lifetime = 3599,
+	    .dop_hint = 4,
+	    .limits = {.servers = 1, .requests_window_ms = 300e3, .time_window_ms = 300e3}};
 	static const struct product_option options[] = {
 	    {"tables", "DIR", "the table files; default: those of the source tree"},
 	    {"organization", "GUID", "the OrganizationId; default: from the seed"},
 	    {"token-lifetime", "SECONDS", "of access tokens; default 3599"},
+	    {"tenant", "NAME", "the only tenant there is; default: any"},
+	    {"deny", "PRIVILEGE", "take prvCreateContact or another one away; may be repeated"},
+	    {"no-bulk", "TABLE", "no CreateMultiple and kin for this table; may be repeated"},
+	    {"limit-requests", "N[/S]", "requests of a user in S seconds (300); default: no limit"},
+	    {"limit-time", "MS[/S]", "execution time of a user in S seconds (300)"},
+	    {"limit-concurrent", "N", "requests of a user at once"},
+	    {"servers", "N", "web servers that count on their own; default 1"},
+	    {"dop-hint", "N", "x-ms-dop-hint; default 4"},
 	    {NULL, NULL, NULL}};
 	static const struct product product = {
 	    .name = "sandbox-dataverse",
 	    .synopsis =
-		"A part of the Dataverse Web API (v9.2) on loopback, for developing and testing\n"
-		"against. Client id and secret are both `sandbox`. To try it:\n\n"
+		"The Dataverse Web API (v9.2) on loopback, for developing and testing against. "
+		"Client\n"
+		"id and secret are both `sandbox`. To try it:\n\n"
 		"  sandbox-dataverse --listen 127.0.0.1:8080 --contacts 100 &\n"
 		"  T=$(curl -s 127.0.0.1:8080/any/oauth2/v2.0/token -d client_id=sandbox \\\n"
 		"    -d client_secret=sandbox -d grant_type=client_credentials \\\n"
 		"    -d scope=http://127.0.0.1:8080/.default | jq -r .access_token)\n"
-		"  curl -s -H \"Authorization: Bearer $T\" \\\n"
-		"    '127.0.0.1:8080/api/data/v9.2/contacts?$select=fullname&$top=3'\n\n"
-		"More control: POST /_sandbox/expire-delta-tokens, POST /_sandbox/revoke-tokens.",
+		"  get() { curl -sg -H \"Authorization: Bearer $T\" -H \"Prefer: $2\" \\\n"
+		"    \"127.0.0.1:8080/api/data/v9.2/$1\"; }\n"
+		"  get "
+		"'contacts?$select=fullname&$top=3&$expand=parentcustomerid_account($select=name)'"
+		"\n"
+		"  get 'contacts?$filter=contains(fullname,%27ann%27)&$count=true' \\\n"
+		"    'odata.include-annotations=\"*\"'\n"
+		"  get 'contacts?$select=fullname' odata.track-changes   then follow the links\n"
+		"  get 'EntityDefinitions?$select=LogicalName,EntitySetName'\n\n"
+		"Tables are the JSON files of --tables; the metadata API makes more of them, kept "
+		"with\n"
+		"the data. Which endpoint does what, and what is answered 501: COVERAGE.md beside "
+		"them.\n\n"
+		"The client ids sandbox1 .. sandbox9 are other users with the same secret. A "
+		"client\n"
+		"that keeps the cookie ARRAffinity stays on one of the --servers.\n\n"
+		"Control, each a POST beside the API:\n"
+		"  /_sandbox/expire-delta-tokens   delta links given out so far are too old "
+		"(0x80044352)\n"
+		"  /_sandbox/revoke-tokens         access tokens given out so far are no good "
+		"(401)\n"
+		"  /_sandbox/restrict {\"table\":\"contact\",\"fraction\":0.5,\"level\":\"user\"}\n"
+		"      the caller reads this part of the rows only; without organization-level "
+		"read\n"
+		"      change tracking is answered 403; "
+		"{\"fraction\":1,\"level\":\"organization\"} undoes it\n"
+		"  /_sandbox/privileges {\"deny\":[\"prvCreateContact\"]}   what the caller may "
+		"not "
+		"do (403)\n"
+		"  /_sandbox/backup, /_sandbox/restore   all rows and the version counter, kept "
+		"and\n"
+		"      brought back, as when an environment is restored",
 	    .options = options,
 	    .option = option,
 	    .open = open_product,
 	    .handle = handle,
+	    .admit = admit,
+	    .settle = settle,
 	    .rows = rows,
 	    .history = history,
 	    .close = close_product,

@@ -71,6 +71,20 @@ SHOWS(quoted_and_parenthesised_values_are_hidden)
 	redacts("no secret here", "no secret here");
 }
 
+SHOWS(an_apostrophe_in_a_name_ends_no_quote)
+{
+	redacts("The value 'O'Shaughnessy' is not valid", "The value '...' is not valid");
+	redacts("'Jean d'Arc-Smith' and 'x'", "'...' and '...'");
+	redacts("it isn't 'Ann's'.", "it isn't '...'.");
+}
+
+SHOWS(other_quotes_and_brackets_hide_too)
+{
+	redacts("<Anna Schmidt> said ‘Anna’, “Anna” and «Anna»",
+		"<...> said ‘...’, “...” and «...»");
+	redacts("Key ((a) b) c", "Key (...) c");
+}
+
 SHOWS(an_address_outside_of_quotes_is_hidden)
 {
 	char out[200];
@@ -113,6 +127,8 @@ int main(void)
 	    cmocka_unit_test(a_text_that_is_too_long_is_cut),
 	    cmocka_unit_test(a_prefix_stands_in_front),
 	    cmocka_unit_test(quoted_and_parenthesised_values_are_hidden),
+	    cmocka_unit_test(an_apostrophe_in_a_name_ends_no_quote),
+	    cmocka_unit_test(other_quotes_and_brackets_hide_too),
 	    cmocka_unit_test(an_address_outside_of_quotes_is_hidden),
 	    cmocka_unit_test(an_open_quote_hides_the_rest),
 	    cmocka_unit_test(what_is_hidden_fits_whatever_the_size),

@@ -1,298 +1,409 @@
-/* definitions.c - EntityDefinitions: what a table file says, in the shape of the metadata API.
- * Facts: "query schema definitions using the Web API". */
-#include "api.h"
-
+/* definitions.c - the paths of the metadata API that are read: EntityDefinitions and what is below
+ * it, RelationshipDefinitions, GlobalOptionSetDefinitions.
+ *
+ * Facts: "query schema definitions using the Web API".  No paging, no limit of rows.
+ */
+#include <ctype.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-/* Is name in a comma-separated list?  A list that was not given holds everything. */
-static bool wanted(const char *list, const char *name)
-{
-	size_t n = strlen(name);
+#include "metadata.h"
+#include "query.h"
+#include "shape.h"
+#include "tables.h"
+#include "text.h"
 
-	if (!list)
-		return true;
-	for (const char *s = list; s && *s; s = strchr(s, ',') ? strchr(s, ',') + 1 : NULL)
-		if (!strncmp(s, name, n) && (!s[n] || s[n] == ','))
+static const char crm[] = "/Microsoft.Dynamics.CRM.";
+
+struct answer {
+	struct dataverse *d;
+	const struct request *req;
+	struct reply *rep;
+	struct shape shape;
+	char context[500]; /* behind $metadata# */
+};
+
+static void add_context(struct answer *a, cJSON *o, bool entity)
+{
+	struct text t = {0};
+	char root[400];
+
+	api_root(a->req, root, sizeof root);
+	text_printf(&t, "%s/$metadata#%s", root, a->context);
+	if (a->shape.select)
+		text_printf(&t, "(%s)", a->shape.select);
+	text_puts(&t, entity ? "/$entity" : "");
+	cJSON *context = cJSON_CreateString(t.data);
+	free(t.data);
+	/* the context is an answer's first member */
+	cJSON *first = o->child;
+	if (first)
+		cJSON_InsertItemInArray(o, 0, context);
+	else
+		cJSON_AddItemToArray(o, context);
+	context->string = strdup("@odata.context");
+}
+
+static void reply_one(struct answer *a, cJSON *o, const char *type)
+{
+	if (!o)
+		return;
+	if (a->shape.filter)
+		query_fail(a->rep, "$filter can't be applied to a single item.");
+	else if (shape_object(o, a->shape.select, a->shape.expand, type, metadata_nav, a->d,
+			      a->rep)) {
+		add_context(a, o, true);
+		api_headers(a->rep);
+		reply_json(a->rep, 200, o);
+		return;
+	}
+	cJSON_Delete(o);
+}
+
+static void reply_list(struct answer *a, cJSON *list, const char *type)
+{
+	if (!shape_list(list, &a->shape, type, metadata_nav, a->d, a->rep)) {
+		cJSON_Delete(list);
+		return;
+	}
+	cJSON *o = cJSON_CreateObject();
+	char value[300], version[24];
+	if (api_prefers(a->req, "odata.include-annotations", value, sizeof value) &&
+	    (strchr(value, '*') || strstr(value, "globalmetadataversion"))) {
+		snprintf(version, sizeof version, "%lld", (long long)a->d->store.metadata_version);
+		cJSON_AddStringToObject(o, "@Microsoft.Dynamics.CRM.globalmetadataversion",
+					version);
+		reply_header(a->rep, "Preference-Applied", "odata.include-annotations=\"%s\"",
+			     value);
+	}
+	cJSON_AddItemToObject(o, "value", list);
+	add_context(a, o, false);
+	api_headers(a->rep);
+	reply_json(a->rep, 200, o);
+}
+
+static void absent(struct reply *rep, const char *what, const char *name)
+{
+	api_error(rep, 404, E_NOT_FOUND, "Could not find %s with name or id %s", what, name);
+}
+
+static void no_segment(struct reply *rep, const char *rest)
+{
+	api_error(rep, 404, E_QUERY, "Resource not found for the segment '%.100s'.",
+		  *rest == '/' ? rest + 1 : rest);
+}
+
+/* "(LogicalName='x')" or "(guid)": what is behind it, or NULL when there is no key. name gets the
+ * name or the GUID in lower case. */
+static const char *take_key(const char *s, const char *property, char *name, size_t size,
+			    bool *is_id)
+{
+	size_t n = strlen(property), len;
+
+	if (*s != '(')
+		return NULL;
+	s++;
+	*is_id = strncmp(s, property, n) || s[n] != '=';
+	if (*is_id) {
+		len = strcspn(s, ")");
+		if (!strncmp(s, "MetadataId=", 11)) {
+			s += 11;
+			len -= 11;
+		}
+		snprintf(name, size, "%.*s", (int)(len < 90 ? len : 90), s);
+		for (char *c = name; *c; c++)
+			*c = (char)tolower((unsigned char)*c);
+		return s[len] == ')' && len == 36 && is_guid(name) ? s + len + 1 : NULL;
+	}
+	s += n + 1;
+	if (*s++ != '\'')
+		return NULL;
+	len = strcspn(s, "'");
+	snprintf(name, size, "%.*s", (int)(len < 90 ? len : 90), s);
+	return s[len] == '\'' && s[len + 1] == ')' ? s + len + 2 : NULL;
+}
+
+static bool has_id(const char *kind, const char *owner, const char *name, const char *id)
+{
+	char unique[200], other[37];
+
+	snprintf(unique, sizeof unique, "%s%s%s", owner ? owner : "", owner ? "." : "", name);
+	metadata_id(kind, unique, other);
+	return !strcmp(id, other);
+}
+
+/* ---- below one table ---------------------------------------------------------------------------- */
+
+static cJSON *attributes(const struct table *t, const char *cast)
+{
+	cJSON *list = cJSON_CreateArray();
+
+	for (int i = 0; i < t->count; i++)
+		if (!cast || !strcmp(metadata_cast(&t->columns[i]), cast))
+			cJSON_AddItemToArray(list,
+					     metadata_attribute(t, &t->columns[i], cast != NULL));
+	return list;
+}
+
+/* The X of "/Microsoft.Dynamics.CRM.XAttributeMetadata"; rest moves behind it. */
+static bool take_cast(const char **rest, char cast[64])
+{
+	static const char *const known[] = {"String",	  "Memo",     "UniqueIdentifier",
+					    "Boolean",	  "Integer",  "BigInt",
+					    "Double",	  "Decimal",  "Money",
+					    "DateTime",	  "Picklist", "MultiSelectPicklist",
+					    "State",	  "Status",   "Lookup",
+					    "EntityName", "Image",    "File"};
+	size_t n = strcspn(*rest + sizeof crm - 1, "/");
+	const char *name = *rest + sizeof crm - 1;
+
+	if (n < 17 || n > 60 || strncmp(name + n - 17, "AttributeMetadata", 17))
+		return false;
+	snprintf(cast, 64, "%.*s", (int)(n - 17), name);
+	for (size_t i = 0; i < sizeof known / sizeof *known; i++)
+		if (!strcmp(cast, known[i])) {
+			*rest = name + n;
 			return true;
+		}
 	return false;
 }
 
-static void add_text(cJSON *o, const char *select, const char *name, const char *value)
+static void one_attribute(struct answer *a, struct table *t, struct column *c, const char *rest)
 {
-	if (wanted(select, name))
-		cJSON_AddStringToObject(o, name, value ? value : "");
-}
+	char cast[64] = "";
 
-static void add_flag(cJSON *o, const char *select, const char *name, bool value)
-{
-	if (wanted(select, name))
-		cJSON_AddBoolToObject(o, name, value);
-}
-
-static cJSON *label(const char *text)
-{
-	cJSON *o = cJSON_CreateObject(), *one = cJSON_CreateObject(),
-	      *list = cJSON_AddArrayToObject(o, "LocalizedLabels");
-	cJSON_AddStringToObject(one, "Label", text);
-	cJSON_AddNumberToObject(one, "LanguageCode", 1033);
-	cJSON_AddBoolToObject(one, "IsManaged", true);
-	cJSON_AddItemToArray(list, cJSON_Duplicate(one, true));
-	cJSON_AddItemToObject(o, "UserLocalizedLabel", one);
-	return o;
-}
-
-static cJSON *option_set(const struct column *c)
-{
-	cJSON *set = cJSON_CreateObject(), *options = cJSON_AddArrayToObject(set, "Options");
-	const cJSON *v;
-
-	cJSON_ArrayForEach(v, c->options)
-	{
-		cJSON *o = cJSON_CreateObject();
-		cJSON_AddNumberToObject(o, "Value", strtod(v->string, NULL));
-		cJSON_AddItemToObject(o, "Label", label(v->valuestring));
-		cJSON_AddNullToObject(o, "Color");
-		cJSON_AddBoolToObject(o, "IsManaged", true);
-		cJSON_AddItemToArray(options, o);
-	}
-	cJSON_AddBoolToObject(set, "IsGlobal", false);
-	cJSON_AddStringToObject(set, "Name", c->name);
-	cJSON_AddStringToObject(set, "OptionSetType", c->type_name);
-	return set;
-}
-
-static cJSON *managed(const char *value)
-{
-	cJSON *o = cJSON_CreateObject();
-	cJSON_AddStringToObject(o, "Value", value);
-	return o;
-}
-
-/* cast NULL: the members that every attribute has. */
-static cJSON *attribute(const struct column *c, const char *select, const char *expand,
-			const char *cast)
-{
-	cJSON *o = cJSON_CreateObject();
-	char type_name[64];
-
-	snprintf(type_name, sizeof type_name, "%sType", c->type_name);
-	add_text(o, select, "LogicalName", c->name);
-	add_text(o, select, "SchemaName", c->name);
-	add_text(o, select, "AttributeType", c->type_name);
-	if (wanted(select, "AttributeTypeName"))
-		cJSON_AddItemToObject(o, "AttributeTypeName", managed(type_name));
-	add_flag(o, select, "IsValidForRead", true);
-	add_flag(o, select, "IsValidForCreate", !c->read_only);
-	add_flag(o, select, "IsValidForUpdate", !c->read_only);
-	if (wanted(select, "RequiredLevel"))
-		cJSON_AddItemToObject(o, "RequiredLevel", managed("None"));
-	cJSON_AddStringToObject(o, "MetadataId", "00000000-0000-4000-8000-000000000000");
-	if (!cast)
-		return o;
-	if (c->max_length && wanted(select, "MaxLength"))
-		cJSON_AddNumberToObject(o, "MaxLength", c->max_length);
-	if ((c->type == T_MONEY || c->type == T_DECIMAL) && wanted(select, "Precision"))
-		cJSON_AddNumberToObject(o, "Precision", c->precision);
-	if (c->type == T_DATE || c->type == T_DATETIME) {
-		add_text(o, select, "Format", c->type == T_DATE ? "DateOnly" : "DateAndTime");
-		if (wanted(select, "DateTimeBehavior"))
-			cJSON_AddItemToObject(
-			    o, "DateTimeBehavior",
-			    managed(c->type == T_DATE ? "DateOnly" : "UserLocal"));
-	}
-	if (c->type == T_LOOKUP && wanted(select, "Targets")) {
-		cJSON *list = cJSON_AddArrayToObject(o, "Targets");
-		const cJSON *t;
-		cJSON_ArrayForEach(t, c->targets)
-		    cJSON_AddItemToArray(list, cJSON_CreateString(t->string));
-	}
-	if (expand && strstr(expand, "OptionSet") && c->options)
-		cJSON_AddItemToObject(o, "OptionSet", option_set(c));
-	if (expand && strstr(expand, "GlobalOptionSet"))
-		cJSON_AddNullToObject(o, "GlobalOptionSet");
-	return o;
-}
-
-static cJSON *attributes(const struct table *t, const char *select, const char *expand,
-			 const char *cast)
-{
-	cJSON *list = cJSON_CreateArray();
-
-	for (int i = 0; i < t->count; i++)
-		if (!cast || !strcmp(t->columns[i].type_name, cast))
-			cJSON_AddItemToArray(list, attribute(&t->columns[i], select, expand, cast));
-	return list;
-}
-
-/* "Attributes($select=a,b),Keys($select=c)": the select list inside one of them, malloc'ed. */
-static char *inner_select(const char *expand, const char *name)
-{
-	const char *at = expand ? strstr(expand, name) : NULL, *open, *end;
-
-	if (!at || at[strlen(name)] != '(')
-		return NULL;
-	open = strstr(at, "$select=");
-	end = strchr(at, ')');
-	return open && end && open < end ? strndup(open + 8, (size_t)(end - open - 8)) : NULL;
-}
-
-static cJSON *definition(const struct table *t, const char *select, const char *expand)
-{
-	cJSON *o = cJSON_CreateObject(), *tracking = cJSON_CreateObject();
-	bool custom = cJSON_IsTrue(cJSON_GetObjectItemCaseSensitive(t->json, "custom"));
-
-	add_text(o, select, "LogicalName", t->name);
-	add_text(o, select, "SchemaName", t->schema_name);
-	add_text(o, select, "EntitySetName", t->set);
-	add_text(o, select, "LogicalCollectionName", t->set);
-	add_text(o, select, "PrimaryIdAttribute", t->id);
-	add_text(o, select, "PrimaryNameAttribute", t->primary_name);
-	add_flag(o, select, "IsActivity",
-		 cJSON_IsTrue(cJSON_GetObjectItemCaseSensitive(t->json, "isActivity")));
-	add_flag(o, select, "IsIntersect", false);
-	add_flag(o, select, "IsCustomEntity", custom);
-	add_flag(o, select, "ChangeTrackingEnabled", t->tracking);
-	add_text(o, select, "OwnershipType", "UserOwned");
-	add_text(o, select, "TableType", "Standard");
-	cJSON_AddBoolToObject(tracking, "Value", true);
-	cJSON_AddBoolToObject(tracking, "CanBeChanged", true);
-	cJSON_AddStringToObject(tracking, "ManagedPropertyLogicalName",
-				"canchangetrackingbeenabled");
-	if (wanted(select, "CanChangeTrackingBeEnabled"))
-		cJSON_AddItemToObject(o, "CanChangeTrackingBeEnabled", tracking);
-	else
-		cJSON_Delete(tracking);
-	cJSON_AddStringToObject(o, "MetadataId", "00000000-0000-4000-8000-000000000000");
-	if (expand && strstr(expand, "Attributes")) {
-		char *inner = inner_select(expand, "Attributes");
-		cJSON_AddItemToObject(o, "Attributes", attributes(t, inner, NULL, NULL));
-		free(inner);
-	}
-	if (expand && strstr(expand, "Keys"))
-		cJSON_AddItemToObject(o, "Keys", cJSON_CreateArray());
-	return o;
-}
-
-static cJSON *many_to_one(const struct table *t, const char *select)
-{
-	cJSON *list = cJSON_CreateArray();
-	const cJSON *target;
-
-	for (int i = 0; i < t->count; i++)
-		cJSON_ArrayForEach(target, t->columns[i].targets)
-		{
-			cJSON *o = cJSON_CreateObject();
-			char schema[200];
-			snprintf(schema, sizeof schema, "%s_%s_%s", target->string, t->name,
-				 t->columns[i].name);
-			add_text(o, select, "SchemaName", schema);
-			add_text(o, select, "ReferencingEntity", t->name);
-			add_text(o, select, "ReferencingAttribute", t->columns[i].name);
-			add_text(o, select, "ReferencedEntity", target->string);
-			add_text(o, select, "ReferencingEntityNavigationPropertyName",
-				 target->valuestring);
-			cJSON_AddStringToObject(o, "MetadataId",
-						"00000000-0000-4000-8000-000000000000");
-			cJSON_AddItemToArray(list, o);
-		}
-	return list;
-}
-
-static void reply_list(struct reply *rep, const struct request *req, cJSON *list)
-{
-	cJSON *o = cJSON_CreateObject();
-	char root[400], context[500];
-
-	api_root(req, root, sizeof root);
-	snprintf(context, sizeof context, "%s/$metadata#EntityDefinitions", root);
-	cJSON_AddStringToObject(o, "@odata.context", context);
-	cJSON_AddItemToObject(o, "value", list);
-	api_headers(rep);
-	reply_json(rep, 200, o);
-}
-
-/* Options beyond these are refused, not ignored. */
-static bool options_known(const struct request *req, struct reply *rep)
-{
-	const char *at = req->query;
-	while (*at) {
-		size_t n = strcspn(at, "&"), e = strcspn(at, "=");
-		if (strncmp(at, "$select", e) && strncmp(at, "$expand", e) &&
-		    strncmp(at, "$filter", e) && strncmp(at, "%24", 3)) {
-			char name[80];
-			snprintf(name, sizeof name, "%.*s", (int)(e < 70 ? e : 70), at);
-			api_not_implemented(rep, name);
-			return false;
-		}
-		at += n + (at[n] == '&');
-	}
-	return true;
-}
-
-static void one(struct table *t, const char *rest, const struct request *req, struct reply *rep,
-		const char *select, const char *expand)
-{
-	static const char prefix[] = "/Attributes/Microsoft.Dynamics.CRM.";
-
-	if (!*rest) {
-		api_headers(rep);
-		reply_json(rep, 200, definition(t, select, expand));
-	} else if (!strcmp(rest, "/Attributes")) {
-		reply_list(rep, req, attributes(t, select, NULL, NULL));
-	} else if (!strncmp(rest, prefix, sizeof prefix - 1)) {
-		char cast[64];
-		snprintf(cast, sizeof cast, "%s", rest + sizeof prefix - 1);
-		char *end = strstr(cast, "AttributeMetadata");
-		if (!end || end[17]) {
-			api_error(rep, 404, E_QUERY, "Resource not found for the segment '%s'.",
-				  cast);
+	if (!strncmp(rest, crm, sizeof crm - 1)) {
+		if (!take_cast(&rest, cast) || strcmp(cast, metadata_cast(c))) {
+			no_segment(a->rep, rest);
 			return;
 		}
-		*end = 0;
-		reply_list(rep, req, attributes(t, select, expand, cast));
-	} else if (!strcmp(rest, "/ManyToOneRelationships")) {
-		reply_list(rep, req, many_to_one(t, select));
+	}
+	if (*rest == '/') { /* OptionSet, GlobalOptionSet, or a property */
+		cJSON *o = metadata_attribute(t, c, true), *v = metadata_nav(a->d, o, rest + 1);
+		cJSON_Delete(o);
+		if (cJSON_IsObject(v)) {
+			reply_one(a, v, rest + 1);
+			return;
+		}
+		if (v)
+			absent(a->rep, "the option set of", c->name);
+		else
+			no_segment(a->rep, rest);
+		cJSON_Delete(v);
+		return;
+	}
+	if (a->shape.expand && !*cast) {
+		query_no_property(a->rep, "AttributeMetadata", a->shape.expand,
+				  strcspn(a->shape.expand, "(,"));
+		return;
+	}
+	/* without a cast the members of the derived type are there, but cannot be asked for */
+	reply_one(a, metadata_attribute(t, c, *cast || !a->shape.select),
+		  *cast ? cast : "AttributeMetadata");
+}
+
+static void below_attributes(struct answer *a, struct table *t, const char *rest)
+{
+	char name[100], cast[64];
+	bool is_id;
+	const char *behind = take_key(rest, "LogicalName", name, sizeof name, &is_id);
+
+	if (!*rest) {
+		reply_list(a, attributes(t, NULL), "AttributeMetadata");
+	} else if (!strncmp(rest, crm, sizeof crm - 1) && take_cast(&rest, cast) && !*rest) {
+		char type[100];
+		snprintf(type, sizeof type, "%sAttributeMetadata", cast);
+		snprintf(a->context + strlen(a->context), sizeof a->context - strlen(a->context),
+			 "%s%s", crm, type);
+		reply_list(a, attributes(t, cast), type);
+	} else if (behind) {
+		struct column *c = NULL;
+		for (int i = 0; i < t->count && !c; i++)
+			if (is_id ? has_id("column ", t->name, t->columns[i].name, name)
+				  : !strcmp(t->columns[i].name, name))
+				c = &t->columns[i];
+		if (c)
+			one_attribute(a, t, c, behind);
+		else
+			absent(a->rep, "an attribute", name);
 	} else {
-		api_not_implemented(rep, rest);
+		no_segment(a->rep, rest);
 	}
 }
 
-void api_definitions(struct dataverse *d, const char *rest, const struct request *req,
-		     struct reply *rep)
+/* A member of a list by its key, or the list. */
+static void below_list(struct answer *a, cJSON *list, const char *rest, const char *property,
+		       const char *type)
 {
-	char *select = query_get(req, "$select"), *expand = query_get(req, "$expand");
-	char *filter = query_get(req, "$filter"), name[100];
+	char name[100];
+	bool is_id;
+	const char *behind = take_key(rest, property, name, sizeof name, &is_id);
+	cJSON *o;
 
-	snprintf(rep->route, sizeof rep->route, "EntityDefinitions");
-	if (!options_known(req, rep)) {
-		/* said */
-	} else if (sscanf(rest, "(LogicalName='%99[^']')", name) == 1 && strchr(rest, ')')) {
-		struct table *t = store_table(&d->store, name);
+	if (!*rest) {
+		reply_list(a, list, type);
+		return;
+	}
+	if (behind && !*behind) {
+		cJSON_ArrayForEach(o, list)
+		{
+			const char *have = cJSON_GetStringValue(
+			    cJSON_GetObjectItemCaseSensitive(o, is_id ? "MetadataId" : property));
+			if (have && !strcmp(have, name)) {
+				reply_one(a, cJSON_Duplicate(o, true), type);
+				cJSON_Delete(list);
+				return;
+			}
+		}
+		absent(a->rep, type, name);
+	} else {
+		no_segment(a->rep, rest);
+	}
+	cJSON_Delete(list);
+}
+
+static void below_table(struct answer *a, struct table *t, const char *rest)
+{
+	cJSON *whole = metadata_entity(t), *member, *o;
+	size_t n = strcspn(rest + (*rest == '/'), "(/") + (*rest == '/');
+	char name[60], id[37];
+
+	snprintf(name, sizeof name, "%.*s", (int)(n ? n - 1 : 0), rest + (n > 0));
+	if (!*rest) {
+		reply_one(a, whole, "EntityMetadata");
+		return;
+	}
+	metadata_id("table ", t->name, id);
+	snprintf(a->context, sizeof a->context, "EntityDefinitions('%s')/%s", id, name);
+	if (!strcmp(name, "Attributes")) {
+		below_attributes(a, t, rest + n);
+	} else if (!strcmp(name, "Keys")) {
+		below_list(a, metadata_nav(a->d, whole, name), rest + n, "LogicalName",
+			   "EntityKeyMetadata");
+		tables_keys_were_read(a->d, t);
+	} else if (strstr(name, "Relationships") && (o = metadata_nav(a->d, whole, name))) {
+		below_list(a, o, rest + n, "SchemaName",
+			   *name == 'M' && name[7] == 'M' ? "ManyToManyRelationshipMetadata"
+							  : "OneToManyRelationshipMetadata");
+	} else if ((member = cJSON_GetObjectItemCaseSensitive(whole, name)) && !rest[n]) {
+		o = cJSON_CreateObject();
+		cJSON_AddItemToObject(o, "value", cJSON_Duplicate(member, true));
+		add_context(a, o, false);
+		api_headers(a->rep);
+		reply_json(a->rep, 200, o);
+	} else {
+		no_segment(a->rep, rest);
+	}
+	cJSON_Delete(whole);
+}
+
+static struct table *table_of_key(struct store *s, const char *name, bool is_id)
+{
+	for (int i = 0; i < s->count; i++)
+		if (is_id ? has_id("table ", NULL, s->tables[i].name, name)
+			  : !strcmp(s->tables[i].name, name))
+			return &s->tables[i];
+	return NULL;
+}
+
+static void entities(struct answer *a, const char *rest)
+{
+	struct store *s = &a->d->store;
+	char name[100];
+	bool is_id;
+	const char *behind = take_key(rest, "LogicalName", name, sizeof name, &is_id);
+
+	snprintf(a->context, sizeof a->context, "EntityDefinitions");
+	if (behind) {
+		struct table *t = table_of_key(s, name, is_id);
 		if (t)
-			one(t, strchr(rest, ')') + 1, req, rep, select, expand);
+			below_table(a, t, behind);
 		else
-			api_error(rep, 404, E_NOT_FOUND, "Could not find an entity with name %s",
-				  name);
+			absent(a->rep, "an entity", name);
 	} else if (!*rest) {
 		cJSON *list = cJSON_CreateArray();
-		bool only = filter && sscanf(filter, "LogicalName eq '%99[^']'", name) == 1;
-		if (filter && !only) {
-			api_not_implemented(rep,
-					    "$filter on EntityDefinitions beyond LogicalName eq");
-			cJSON_Delete(list);
-		} else {
-			for (int i = 0; i < d->store.count; i++)
-				if (!only || !strcmp(d->store.tables[i].name, name))
-					cJSON_AddItemToArray(
-					    list, definition(&d->store.tables[i], select, expand));
-			reply_list(rep, req, list);
-		}
+		for (int i = 0; i < s->count; i++)
+			cJSON_AddItemToArray(list, metadata_entity(&s->tables[i]));
+		reply_list(a, list, "EntityMetadata");
+		if (a->shape.expand && strstr(a->shape.expand, "Keys"))
+			for (int i = 0; i < s->count; i++)
+				tables_keys_were_read(a->d, &s->tables[i]);
 	} else {
-		api_not_implemented(rep, rest);
+		query_fail(a->rep, "Bad Request - Error in query syntax.");
 	}
-	free(select);
-	free(expand);
-	free(filter);
+}
+
+/* Every relationship once: 1:N from its referencing end, N:N from its first. */
+static void all_relationships(struct answer *a, const char *rest)
+{
+	struct store *s = &a->d->store;
+	cJSON *list = cJSON_CreateArray();
+	bool one = false, many = false;
+	const char *behind = rest;
+	struct nav n;
+
+	if (!strncmp(rest, crm, sizeof crm - 1)) {
+		const char *type = rest + sizeof crm - 1;
+		one = !strncmp(type, "OneToManyRelationshipMetadata", 29);
+		many = !strncmp(type, "ManyToManyRelationshipMetadata", 30);
+		behind = one ? type + 29 : many ? type + 30 : rest;
+	}
+	snprintf(a->context, sizeof a->context, "RelationshipDefinitions");
+	for (int i = 0; i < s->count; i++)
+		for (int k = 0; nav_at(s, &s->tables[i], k, &n); k++) {
+			bool first = true;
+			if (n.kind == NAV_MANY_TO_MANY) /* of two ends, that of entity1 */
+				first = n.column < n.other;
+			if ((n.kind == NAV_ONE && !many) ||
+			    (n.kind == NAV_MANY_TO_MANY && !one && first))
+				cJSON_AddItemToArray(list, metadata_relationship(&n));
+		}
+	below_list(a, list, behind, "SchemaName",
+		   one	  ? "OneToManyRelationshipMetadata"
+		   : many ? "ManyToManyRelationshipMetadata"
+			  : "RelationshipMetadataBase");
+}
+
+static void global_option_sets(struct answer *a, const char *rest)
+{
+	struct store *s = &a->d->store;
+	cJSON *list = cJSON_CreateArray();
+	const cJSON *set;
+	char plain[200];
+	const char *cast = strstr(rest, "/Microsoft.Dynamics.CRM.OptionSetMetadata");
+
+	snprintf(a->context, sizeof a->context, "GlobalOptionSetDefinitions");
+	snprintf(plain, sizeof plain, "%.*s",
+		 cast ? (int)(cast - rest) : (int)(strlen(rest) < 199 ? strlen(rest) : 199), rest);
+	if (a->shape.filter) {
+		query_fail(a->rep, "The query parameter $filter is not supported");
+		cJSON_Delete(list);
+		return;
+	}
+	cJSON_ArrayForEach(set, s->option_sets)
+	    cJSON_AddItemToArray(list, metadata_global_option_set(s, set->string));
+	below_list(a, list, plain, "Name", "OptionSetMetadataBase");
+}
+
+void api_definitions(struct dataverse *d, const char *path, const struct request *req,
+		     struct reply *rep)
+{
+	struct answer a = {.d = d, .req = req, .rep = rep};
+	size_t n = strcspn(path, "(/");
+
+	snprintf(rep->route, sizeof rep->route, "%.*s", (int)(n < 60 ? n : 60), path);
+	if (strcmp(req->method, "GET")) {
+		tables_change(d, path, req, rep);
+		return;
+	}
+	if (shape_read(&a.shape, req, rep)) {
+		if (*path == 'E')
+			entities(&a, path + n);
+		else if (*path == 'R')
+			all_relationships(&a, path + n);
+		else
+			global_option_sets(&a, path + n);
+	}
+	shape_free(&a.shape);
 }

@@ -1,689 +1,402 @@
-/* read.c - collections, rows, paging, change tracking.
+/* read.c - collections, rows, counts, single properties and what navigation leads to.
  *
- * Facts: "query data using the Web API", "page results", "use change tracking to synchronize data
- * with external systems".  Rows are written straight into the answer: no tree is built, so that
- * the server is not the slow part of a measurement.
- *
- * A delta link holds the version that stood when its pass began.  A row that changes while pages
- * are read may appear twice, as in the product, but is never missed: the next delta begins where
- * the pass began.
+ * Facts: "query data using the Web API", "page results", "count rows", "retrieve a table row".
  */
-#include "api.h"
-
-#include <ctype.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
-#include <time.h>
 
-enum { PAGE_MAX = 5000, SELECT_MAX = 200 };
+#include "key.h"
+#include "row.h"
+#include "track.h"
 
-struct text {
-	char *data;
-	size_t len, cap;
-};
+enum { COUNT_MAX = 5000 }; /* "count rows": no count says more */
 
-static void put(struct text *t, const char *s, size_t n)
-{
-	if (t->len + n + 1 > t->cap) {
-		t->cap = (t->len + n + 1) * 2;
-		t->data = realloc(t->data, t->cap);
-	}
-	memcpy(t->data + t->len, s, n);
-	t->len += n;
-	t->data[t->len] = 0;
-}
-
-static void puts_(struct text *t, const char *s)
-{
-	put(t, s, strlen(s));
-}
-
-static void printf_(struct text *t, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
-static void printf_(struct text *t, const char *fmt, ...)
-{
-	char piece[4096];
-	va_list ap;
-	va_start(ap, fmt);
-	int n = vsnprintf(piece, sizeof piece, fmt, ap);
-	va_end(ap);
-	put(t, piece, n < (int)sizeof piece ? (size_t)n : sizeof piece - 1);
-}
-
-static void put_quoted(struct text *t, const char *s)
-{
-	const char *from = s;
-
-	put(t, "\"", 1);
-	for (; *s; s++) {
-		unsigned char c = (unsigned char)*s;
-		if (c != '"' && c != '\\' && c >= 0x20)
-			continue;
-		put(t, from, (size_t)(s - from));
-		from = s + 1;
-		if (c == '"' || c == '\\')
-			printf_(t, "\\%c", c);
-		else if (c == '\n')
-			puts_(t, "\\n");
-		else
-			printf_(t, "\\u%04x", c);
-	}
-	put(t, from, (size_t)(s - from));
-	put(t, "\"", 1);
-}
-
-/* ---- query options ----------------------------------------------------------------------------- */
-
-struct query {
-	struct table *t;
-	int select[SELECT_MAX], count; /* columns, in the order asked for */
-	bool selected;
-	char select_text[8192];
-	bool format, lookup; /* annotations asked for */
-	long page, top;
-	char where[2000], order[300];
-	char *binds[20];
-	int bind_count;
-	bool with_count;
-	bool track;
-	/* of the skip token */
-	long page_number;
-	int64_t start, since; /* version at the start of the pass; since: of a delta */
-	char last[64];
-	bool is_delta;
-	int64_t last_version;
-};
-
-static bool fail(struct reply *rep, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
-static bool fail(struct reply *rep, const char *fmt, ...)
-{
-	char message[600];
-	va_list ap;
-	va_start(ap, fmt);
-	vsnprintf(message, sizeof message, fmt, ap);
-	va_end(ap);
-	api_error(rep, 400, E_QUERY, "%s", message);
-	return false;
-}
-
-static bool no_property(struct reply *rep, const struct table *t, const char *name, size_t len)
-{
-	return fail(rep,
-		    "Could not find a property named '%.*s' on type 'Microsoft.Dynamics.CRM.%s'.",
-		    (int)len, name, t->name);
-}
-
-static bool parse_select(struct query *q, const char *s, struct reply *rep)
-{
-	snprintf(q->select_text, sizeof q->select_text, "%s", s);
-	q->selected = true;
-	while (*s) {
-		size_t n = strcspn(s, ",");
-		struct column *c = table_property(q->t, s, n);
-		if (!c)
-			return no_property(rep, q->t, s, n);
-		if (q->count == SELECT_MAX)
-			return fail(rep, "too many columns");
-		q->select[q->count++] = (int)(c - q->t->columns);
-		s += n + (s[n] == ',');
-	}
-	return true;
-}
-
-static const char *skip(const char *s)
-{
-	return s + strspn(s, " ");
-}
-
-/* property op value { and property op value } ; everything else is 501. */
-static bool parse_filter(struct query *q, const char *s, struct reply *rep)
-{
-	static const char *const ops[][2] = {{"eq", "IS"}, {"ne", "IS NOT"}, {"gt", ">"},
-					     {"ge", ">="}, {"lt", "<"},	     {"le", "<="}};
-	while (*(s = skip(s))) {
-		size_t n = strcspn(s, " ");
-		struct column *c = table_property(q->t, s, n);
-		const char *op = NULL;
-		if (!c && strpbrk(s, "(/")) {
-			api_not_implemented(rep, "$filter beyond `property op value and ...`");
-			return false;
-		}
-		if (!c)
-			return no_property(rep, q->t, s, n);
-		s = skip(s + n);
-		for (size_t i = 0; i < 6; i++)
-			if (!strncmp(s, ops[i][0], 2) && s[2] == ' ')
-				op = ops[i][1];
-		if (!op)
-			return fail(rep, "Syntax error in $filter.");
-		s = skip(s + 2);
-		bool number = c->type >= T_INTEGER && c->type <= T_MONEY;
-		number |= c->type == T_CHOICE || c->type == T_STATE || c->type == T_STATUS;
-		char value[400];
-		size_t m = 0;
-		bool null = false;
-		if (*s == '\'') {
-			for (s++; *s && m < sizeof value - 1; s++) {
-				if (*s == '\'' && s[1] != '\'')
-					break;
-				s += *s == '\'';
-				value[m++] = *s;
-			}
-			if (*s++ != '\'')
-				return fail(rep, "Syntax error in $filter.");
-		} else {
-			while (*s && *s != ' ' && m < sizeof value - 1)
-				value[m++] = *s++;
-			value[m] = 0;
-			null = !strcmp(value, "null");
-		}
-		value[m] = 0;
-		if (q->bind_count == 20)
-			return fail(rep, "too many conditions");
-		snprintf(q->where + strlen(q->where), sizeof q->where - strlen(q->where),
-			 number ? " AND CAST(\"%s\" AS NUMERIC) %s CAST(? AS NUMERIC)"
-				: " AND \"%s\" %s ? COLLATE NOCASE",
-			 c->name, op);
-		q->binds[q->bind_count++] = null ? NULL : strdup(value);
-		s = skip(s);
-		if (!*s)
-			break;
-		if (strncmp(s, "and ", 4)) {
-			api_not_implemented(rep, "$filter beyond `property op value and ...`");
-			return false;
-		}
-		s += 4;
-	}
-	return true;
-}
-
-static bool parse_order(struct query *q, const char *s, struct reply *rep)
-{
-	size_t n = strcspn(s, " ,");
-	struct column *c = table_property(q->t, s, n);
-	bool down = !strcmp(skip(s + n), "desc");
-
-	if (!c)
-		return no_property(rep, q->t, s, n);
-	if (s[n] == ',') {
-		api_not_implemented(rep, "$orderby with several columns");
-		return false;
-	}
-	if (s[n] && !down && strcmp(skip(s + n), "asc"))
-		return fail(rep, "Syntax error in $orderby.");
-	snprintf(q->order, sizeof q->order, "\"%s\" %s, ", c->name, down ? "DESC" : "ASC");
-	return true;
-}
-
-/* Our tokens: opaque to clients, and they may be re-encoded in any equivalent way. */
-static bool parse_skip(struct query *q, const char *s, struct reply *rep)
-{
-	long long start = 0, since = 0, last_version = 0;
-	char tracking[6] = "";
-	int end = 0;
-
-	if (sscanf(s,
-		   "<cookie pagenumber=\"%ld\" pagingcookie=\"last=%63[^;];v=%lld;start=%lld;"
-		   "since=%lld\" istracking=\"%5[A-Za-z]\" />%n",
-		   &q->page_number, q->last, &last_version, &start, &since, tracking, &end) != 6 ||
-	    !end || s[end])
-		return fail(rep, "Malformed XML in the Paging Cookie.");
-	q->track = !strcmp(tracking, "True");
-	q->start = start;
-	q->since = since;
-	q->last_version = last_version;
-	q->is_delta = since >= 0;
-	return true;
-}
-
-static bool parse_delta(struct dataverse *d, struct query *q, const char *s, struct reply *rep)
-{
-	char *end;
-	long long v = strtoll(s, &end, 10);
-
-	/* Shape of the documentation's example: 919042!08/22/2017 08:10:44 */
-	if (end == s || *end != '!' || v < 0 || v > d->store.version)
-		return fail(rep, "Invalid delta token.");
-	if (v <= d->store.expired) {
-		/* The status is not documented; the code is. */
-		api_error(rep, 400, E_EXPIRED_VERSION_STAMP,
-			  "Version stamp associated with the client has expired. Please perform a "
-			  "full sync.");
-		return false;
-	}
-	q->is_delta = true;
-	q->track = true;
-	q->since = v;
-	return true;
-}
-
-static bool parse_option(struct dataverse *d, struct query *q, const char *name, const char *value,
-			 struct reply *rep)
-{
-	if (!strcmp(name, "$select"))
-		return parse_select(q, value, rep);
-	if (!strcmp(name, "$filter") || !strcmp(name, "$orderby") || !strcmp(name, "$top") ||
-	    !strcmp(name, "$expand"))
-		if (q->track)
-			return fail(
-			    rep,
-			    "The \"%s\" query parameter isn't supported when Change Tracking "
-			    "is enabled.",
-			    name);
-	if (!strcmp(name, "$filter"))
-		return parse_filter(q, value, rep);
-	if (!strcmp(name, "$orderby"))
-		return parse_order(q, value, rep);
-	if (!strcmp(name, "$top")) {
-		q->top = strtol(value, NULL, 10);
-		return q->top > 0 || fail(rep, "Invalid value '%s' for $top query option.", value);
-	}
-	if (!strcmp(name, "$count")) {
-		q->with_count = !strcmp(value, "true");
-		return true;
-	}
-	if (!strcmp(name, "$skiptoken"))
-		return parse_skip(q, value, rep);
-	if (!strcmp(name, "$deltatoken"))
-		return parse_delta(d, q, value, rep);
-	if (!strcmp(name, "tag"))
-		return true;
-	api_not_implemented(rep, name);
-	return false;
-}
-
-static bool parse_query(struct dataverse *d, struct query *q, const struct request *req,
-			struct reply *rep)
-{
-	char value[2000];
-	const char *at = req->query;
-	bool good = true;
-
-	q->since = -1;
-	q->page = PAGE_MAX;
-	q->track = api_prefers(req, "odata.track-changes", NULL, 0);
-	if (api_prefers(req, "odata.maxpagesize", value, sizeof value)) {
-		long n = strtol(value, NULL, 10);
-		if (n < 1)
-			return fail(rep, "Invalid odata.maxpagesize.");
-		q->page = n < PAGE_MAX ? n : PAGE_MAX;
-		reply_header(rep, "Preference-Applied", "odata.maxpagesize=%ld", q->page);
-	}
-	if (api_prefers(req, "odata.include-annotations", value, sizeof value)) {
-		q->format = strstr(value, "*") || strstr(value, "FormattedValue");
-		q->lookup = strstr(value, "*") || strstr(value, "lookuplogicalname");
-		reply_header(rep, "Preference-Applied", "odata.include-annotations=\"%s\"", value);
-	}
-	while (good && *at) {
-		size_t n = strcspn(at, "&"), e = 0;
-		while (e < n && at[e] != '=')
-			e++;
-		char *name = url_decode(at, e, true);
-		char *text = e < n ? url_decode(at + e + 1, n - e - 1, true) : strdup("");
-		good = name && text ? parse_option(d, q, name, text, rep)
-				    : fail(rep, "A malformed escape in the query.");
-		free(name);
-		free(text);
-		at += n + (at[n] == '&');
-	}
-	if (good && q->track && !q->t->tracking) /* the real error is not documented */
-		return fail(rep, "Change tracking is not enabled for entity '%s'.", q->t->name);
-	if (good && q->track && !q->is_delta)
-		reply_header(rep, "Preference-Applied", "odata.track-changes");
-	if (good && !q->selected)
-		for (int i = 0; i < q->t->count && q->count < SELECT_MAX; i++)
-			q->select[q->count++] = i;
-	return good;
-}
-
-static void query_free(struct query *q)
-{
-	for (int i = 0; i < q->bind_count; i++)
-		free(q->binds[i]);
-}
-
-/* ---- rows --------------------------------------------------------------------------------------- */
-
-static const char *label(const struct column *c, const char *value)
-{
-	const char *key = value;
-	if (c->type == T_BOOLEAN)
-		key = !strcmp(value, "true") ? "1" : "0";
-	return cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(c->options, key));
-}
-
-static void put_value(struct text *o, const struct column *c, const char *value)
-{
-	char scaled[80];
-
-	switch (c->type) {
-	case T_BOOLEAN:
-	case T_INTEGER:
-	case T_BIGINT:
-	case T_DOUBLE:
-	case T_CHOICE:
-	case T_STATE:
-	case T_STATUS:
-		puts_(o, value);
-		break;
-	case T_MONEY:
-	case T_DECIMAL: { /* as many digits behind the point as the column has */
-		const char *point = strchr(value, '.');
-		int digits = point ? (int)strlen(point + 1) : 0;
-		snprintf(scaled, sizeof scaled, "%s%s%.*s", value, point ? "" : ".",
-			 digits < c->precision ? c->precision - digits : 0, "00000000000");
-		puts_(o, scaled);
-		break;
-	}
-	default:
-		put_quoted(o, value);
-	}
-}
-
-/* The primary name of the row a lookup points to. */
-static char *lookup_name(struct dataverse *d, const char *table, const char *id)
-{
-	struct table *t = store_table(&d->store, table);
-	char sql[300], *name = NULL;
-
-	if (!t)
-		return NULL;
-	snprintf(sql, sizeof sql, "SELECT \"%s\" FROM \"%s\" WHERE \"%s\"=?", t->primary_name,
-		 t->name, t->id);
-	sqlite3_stmt *st = store_prepare(&d->store, sql);
-	sqlite3_bind_text(st, 1, id, -1, SQLITE_STATIC);
-	if (sqlite3_step(st) == SQLITE_ROW && sqlite3_column_text(st, 0))
-		name = strdup((const char *)sqlite3_column_text(st, 0));
-	sqlite3_finalize(st);
-	return name;
-}
-
-/* Columns of the statement: id, version, then for each selected column value and, of lookups,
- * table. */
-static void put_row(struct dataverse *d, struct query *q, sqlite3_stmt *st, struct text *o)
-{
-	int at = 2;
-
-	printf_(o, "{\"@odata.etag\":\"W/\\\"%lld\\\"\"", (long long)sqlite3_column_int64(st, 1));
-	bool id_done = false;
-	for (int i = 0; i < q->count; i++) {
-		const struct column *c = &q->t->columns[q->select[i]];
-		const char *value = (const char *)sqlite3_column_text(st, at++);
-		const char *target =
-		    c->type == T_LOOKUP ? (const char *)sqlite3_column_text(st, at++) : NULL;
-		id_done |= !strcmp(c->name, q->t->id);
-		if (value && c->type == T_LOOKUP && q->lookup && target)
-			printf_(o, ",\"%s@Microsoft.Dynamics.CRM.lookuplogicalname\":\"%s\"",
-				c->property, target);
-		if (value && q->format) {
-			char *name =
-			    c->type == T_LOOKUP && target ? lookup_name(d, target, value) : NULL;
-			const char *shown = name ? name : c->options ? label(c, value) : NULL;
-			if (shown) {
-				printf_(o, ",\"%s@OData.Community.Display.V1.FormattedValue\":",
-					c->property);
-				put_quoted(o, shown);
-			}
-			free(name);
-		}
-		printf_(o, ",\"%s\":", c->property);
-		if (value)
-			put_value(o, c, value);
-		else
-			puts_(o, "null");
-	}
-	if (!id_done) {
-		printf_(o, ",\"%s\":", q->t->id);
-		put_quoted(o, (const char *)sqlite3_column_text(st, 0));
-	}
-	puts_(o, "}");
-}
-
-static void select_columns(const struct query *q, struct text *sql)
-{
-	printf_(sql, "SELECT \"%s\", _version", q->t->id);
-	for (int i = 0; i < q->count; i++) {
-		const struct column *c = &q->t->columns[q->select[i]];
-		printf_(sql, ", \"%s\"", c->name);
-		if (c->type == T_LOOKUP)
-			printf_(sql, ", \"%s__table\"", c->name);
-	}
-	printf_(sql, " FROM \"%s\" WHERE 1", q->t->name);
-}
-
-struct page {
-	struct text o;
-	long rows;
-	bool more;
-	char last[64];
-	int64_t last_version;
-	char root[400];
-};
-
-static void open_page(const struct query *q, const struct request *req, struct page *p)
-{
-	api_root(req, p->root, sizeof p->root);
-	printf_(&p->o, "{\"@odata.context\":\"%s/$metadata#%s%s%s%s%s\"", p->root, q->t->set,
-		q->selected ? "(" : "", q->select_text, q->selected ? ")" : "",
-		q->is_delta ? "/$delta" : "");
-}
-
-static void plain_pass(struct dataverse *d, struct query *q, struct page *p)
+static void plain_pass(struct query *q, struct page *p)
 {
 	struct text sql = {0};
-	long limit = q->top && q->top < q->page ? q->top : q->page;
-	int n = 1;
+	/* with a page size asked for, $top is ignored */
+	long limit = q->top && !q->page_given && q->top < q->page ? q->top : q->page;
+	bool by_key = !q->order.data, only_top = q->top && !q->page_given;
+	int n = q->where.count + (q->via != NULL) + 1;
 
-	select_columns(q, &sql);
-	puts_(&sql, q->where);
-	bool by_key = !*q->order;
+	row_columns(q, &sql);
+	query_from(q, &sql);
 	if (by_key && *q->last)
-		printf_(&sql, " AND \"%s\" > '%s'", q->t->id, q->last);
-	printf_(&sql, " ORDER BY %s\"%s\" LIMIT %ld", q->order, q->t->id, limit + 1);
-	if (!by_key && q->page_number > 1)
-		printf_(&sql, " OFFSET %ld", (q->page_number - 1) * q->page);
-	sqlite3_stmt *st = store_prepare(&d->store, sql.data);
-	for (int i = 0; i < q->bind_count; i++)
-		sqlite3_bind_text(st, n++, q->binds[i], -1, SQLITE_STATIC);
+		text_printf(&sql, " AND t0.\"%s\" > ?%d", q->t->id, n);
+	text_printf(&sql, " ORDER BY %s t0.\"%s\" LIMIT ?%d", text_string(&q->order), q->t->id,
+		    n + 1);
+	if (!by_key)
+		text_printf(&sql, " OFFSET ?%d", n + 2);
+	sqlite3_stmt *st = store_statement(&q->d->store, sql.data);
+	query_bind(q, st);
+	if (by_key && *q->last)
+		sqlite3_bind_text(st, n, q->last, -1, SQLITE_STATIC);
+	sqlite3_bind_int64(st, n + 1, limit + 1);
+	if (!by_key)
+		sqlite3_bind_int64(st, n + 2, (q->page_number - 1) * q->page);
 	while (sqlite3_step(st) == SQLITE_ROW) {
 		if (p->rows == limit) {
-			p->more = !q->top;
+			p->more = !only_top;
 			break;
 		}
-		puts_(&p->o, p->rows++ ? "," : "");
-		put_row(d, q, st, &p->o);
+		text_puts(&p->o, p->rows++ ? "," : "");
+		row_put(q, st, p->root, NULL, &p->o);
 		snprintf(p->last, sizeof p->last, "%s", (const char *)sqlite3_column_text(st, 0));
 	}
-	sqlite3_finalize(st);
+	store_release(st);
 	free(sql.data);
 }
 
-/* First what was created or updated, by version, then the deletes: both count for the page. */
-static void delta_pass(struct dataverse *d, struct query *q, struct page *p)
+/* Up to COUNT_MAX, and one more when there are more. */
+static long count_rows(const struct query *q)
 {
 	struct text sql = {0};
-	int64_t after = q->last_version > q->since ? q->last_version : q->since;
-	bool deletes = !strcmp(q->last, "deleted");
-	sqlite3_stmt *st;
+	long n = 0;
 
-	p->last_version = after;
-	snprintf(p->last, sizeof p->last, deletes ? "deleted" : "rows");
-	if (!deletes) {
-		select_columns(q, &sql);
-		printf_(&sql,
-			" AND _version > %lld AND _version <= %lld ORDER BY _version LIMIT %ld",
-			(long long)after, (long long)q->start, q->page + 1);
-		st = store_prepare(&d->store, sql.data);
-		while (sqlite3_step(st) == SQLITE_ROW) {
-			if (p->rows == q->page) {
-				p->more = true;
-				break;
-			}
-			puts_(&p->o, p->rows++ ? "," : "");
-			put_row(d, q, st, &p->o);
-			p->last_version = sqlite3_column_int64(st, 1);
-		}
-		sqlite3_finalize(st);
-		free(sql.data);
-		if (p->more)
-			return;
-		after = q->since;
-		snprintf(p->last, sizeof p->last, "deleted");
-	}
-	st = store_prepare(&d->store,
-			   "SELECT id, version FROM _deleted WHERE tab=? AND version>? AND "
-			   "version<=? ORDER BY version");
-	sqlite3_bind_text(st, 1, q->t->name, -1, SQLITE_STATIC);
-	sqlite3_bind_int64(st, 2, after);
-	sqlite3_bind_int64(st, 3, q->start);
-	p->last_version = after;
-	while (sqlite3_step(st) == SQLITE_ROW) {
-		const char *id = (const char *)sqlite3_column_text(st, 0);
-		if (p->rows == q->page) {
-			p->more = true;
-			break;
-		}
-		p->last_version = sqlite3_column_int64(st, 1);
-		if (store_exists(&d->store, q->t, id))
-			continue; /* deleted and created again: it is among the rows */
-		puts_(&p->o, p->rows++ ? "," : "");
-		printf_(&p->o,
-			"{\"@odata.context\":\"%s/$metadata#%s/$deletedEntity\",\"id\":\"%s\","
-			"\"reason\":\"deleted\"}",
-			p->root, q->t->set, id);
-	}
-	sqlite3_finalize(st);
-}
-
-static void put_link(struct query *q, struct page *p, const char *name, const char *option,
-		     const char *token)
-{
-	char *encoded = url_encode(token), *select = url_encode(q->select_text);
-
-	printf_(&p->o, ",\"%s\":\"%s/%s?", name, p->root, q->t->set);
-	if (q->selected) /* commas may stay as they are in a query */
-		printf_(&p->o, "$select=%s&", q->select_text);
-	printf_(&p->o, "%s=%s\"", option, encoded);
-	free(encoded);
-	free(select);
-}
-
-static void close_page(struct query *q, struct page *p)
-{
-	char token[300], time_text[40];
-	time_t now = time(NULL);
-	struct tm tm;
-
-	puts_(&p->o, "]");
-	if (p->more) {
-		snprintf(token, sizeof token,
-			 "<cookie pagenumber=\"%ld\" pagingcookie=\"last=%s;v=%lld;start=%lld;"
-			 "since=%lld\" istracking=\"%s\" />",
-			 q->page_number + 1, p->last, (long long)p->last_version,
-			 (long long)q->start, (long long)q->since, q->track ? "True" : "False");
-		put_link(q, p, "@odata.nextLink", "$skiptoken", token);
-	} else if (q->track) { /* on the last page only */
-		strftime(time_text, sizeof time_text, "%m/%d/%Y %H:%M:%S", gmtime_r(&now, &tm));
-		snprintf(token, sizeof token, "%lld!%s", (long long)q->start, time_text);
-		put_link(q, p, "@odata.deltaLink", "$deltatoken", token);
-	}
-	puts_(&p->o, "}");
-}
-
-static long count_rows(struct dataverse *d, const struct query *q)
-{
-	struct text sql = {0};
-	printf_(&sql, "SELECT count(*) FROM \"%s\" WHERE 1%s", q->t->name, q->where);
-	sqlite3_stmt *st = store_prepare(&d->store, sql.data);
-	for (int i = 0; i < q->bind_count; i++)
-		sqlite3_bind_text(st, i + 1, q->binds[i], -1, SQLITE_STATIC);
-	long n = sqlite3_step(st) == SQLITE_ROW ? (long)sqlite3_column_int64(st, 0) : 0;
-	sqlite3_finalize(st);
+	text_puts(&sql, "SELECT count(*) FROM (SELECT 1");
+	query_from(q, &sql);
+	text_printf(&sql, " LIMIT %d)", COUNT_MAX + 1);
+	sqlite3_stmt *st = store_statement(&q->d->store, sql.data);
+	query_bind(q, st);
+	if (sqlite3_step(st) == SQLITE_ROW)
+		n = (long)sqlite3_column_int64(st, 0);
+	store_release(st);
 	free(sql.data);
 	return n;
+}
+
+static void open_page(const struct query *q, struct page *p)
+{
+	const struct annotations *a = &q->annotations;
+	long n = q->with_count ? count_rows(q) : -1;
+	bool over = n > COUNT_MAX;
+
+	api_root(q->req, p->root, sizeof p->root);
+	text_printf(&p->o, "{\"@odata.context\":\"%s/$metadata#%s", p->root, q->t->set);
+	row_context(q, &p->o);
+	text_printf(&p->o, "%s\"", q->is_delta ? "/$delta" : "");
+	if (q->with_count)
+		text_printf(&p->o, ",\"@odata.count\":%ld", over ? COUNT_MAX : n);
+	if (a->total)
+		text_printf(&p->o, ",\"@Microsoft.Dynamics.CRM.totalrecordcount\":%ld",
+			    over ? COUNT_MAX : n);
+	if (a->limit_exceeded)
+		text_printf(&p->o, ",\"@Microsoft.Dynamics.CRM.totalrecordcountlimitexceeded\":%s",
+			    over ? "true" : "false");
+	if (a->metadata_version)
+		text_printf(&p->o, ",\"@Microsoft.Dynamics.CRM.globalmetadataversion\":\"%lld\"",
+			    (long long)q->d->store.metadata_version);
+	text_puts(&p->o, ",\"value\":[");
+}
+
+/* The request's own options again, and the token.  What it holds is encoded already; a quote or a
+ * blank that was not is encoded here. */
+static void put_link(const struct query *q, struct page *p, const char *name, const char *option,
+		     char *token)
+{
+	char *encoded = url_encode(token);
+	const char *at = q->req->query;
+
+	text_printf(&p->o, ",\"%s\":\"%s://%s%s?", name, q->req->scheme, q->req->host,
+		    q->req->path);
+	while (*at) {
+		size_t n = strcspn(at, "&"), e = strcspn(at, "=");
+		char *key = url_decode(at, e < n ? e : n, true);
+		if (key && n && strcmp(key, "$skiptoken") && strcmp(key, "$deltatoken")) {
+			for (size_t i = 0; i < n; i++)
+				if (strchr("\"\\<> ", at[i]) || (unsigned char)at[i] >= 0x7f)
+					text_printf(&p->o, "%%%02X", (unsigned char)at[i]);
+				else
+					text_put(&p->o, at + i, 1);
+			text_puts(&p->o, "&");
+		}
+		free(key);
+		at += n + (at[n] == '&');
+	}
+	text_printf(&p->o, "%s=%s\"", option, encoded);
+	free(encoded);
+	free(token);
+}
+
+static void close_page(const struct query *q, struct page *p)
+{
+	text_puts(&p->o, "]");
+	if (p->more)
+		put_link(q, p, "@odata.nextLink", "$skiptoken", track_next_token(q, p));
+	else if (q->track) /* on the last page only */
+		put_link(q, p, "@odata.deltaLink", "$deltatoken", track_delta_link_token(q));
+	text_puts(&p->o, "}");
+}
+
+static void reply_text_of(struct reply *rep, struct text *o)
+{
+	api_headers(rep);
+	rep->status = 200;
+	rep->body = o->data;
+	rep->body_len = o->len;
+}
+
+static void read_page(struct query *q, struct reply *rep)
+{
+	struct page p = {0};
+
+	if (q->start < 0)
+		q->start = q->d->store.version;
+	snprintf(rep->route, sizeof rep->route, "%s%s", q->t->set,
+		 q->is_delta	? " (delta)"
+		 : q->track	? " (snapshot)"
+		 : q->has_where ? " (filter)"
+				: "");
+	open_page(q, &p);
+	if (q->is_delta)
+		track_delta(q, &p);
+	else
+		plain_pass(q, &p);
+	close_page(q, &p);
+	reply_text_of(rep, &p.o);
+}
+
+/* A query is too large for the stack of a server's thread. */
+static struct query *query_new(void)
+{
+	struct query *q = calloc(1, sizeof *q);
+
+	if (!q)
+		abort();
+	return q;
+}
+
+static void query_delete(struct query *q)
+{
+	query_free(q);
+	free(q);
 }
 
 void api_read_collection(struct dataverse *d, struct table *t, const struct request *req,
 			 struct reply *rep)
 {
-	struct query q = {.t = t, .page_number = 0, .start = -1};
-	struct page p = {0};
+	struct query *q = query_new();
 
-	if (parse_query(d, &q, req, rep)) {
-		if (q.start < 0)
-			q.start = d->store.version;
-		if (!q.page_number)
-			q.page_number = 1;
-		snprintf(rep->route, sizeof rep->route, "%s%s", t->set,
-			 q.is_delta ? " (delta)"
-			 : q.track  ? " (snapshot)"
-			 : *q.where ? " (filter)"
-				    : "");
-		open_page(&q, req, &p);
-		if (q.with_count) { /* capped at 5000 */
-			long n = count_rows(d, &q);
-			printf_(&p.o, ",\"@odata.count\":%ld", n > 5000 ? 5000 : n);
-		}
-		puts_(&p.o, ",\"value\":[");
-		if (q.is_delta)
-			delta_pass(d, &q, &p);
-		else
-			plain_pass(d, &q, &p);
-		close_page(&q, &p);
-		api_headers(rep);
-		rep->status = 200;
-		rep->body = p.o.data;
-		rep->body_len = p.o.len;
+	if (query_read(q, d, t, req, QUERY_COLLECTION, rep))
+		read_page(q, rep);
+	query_delete(q);
+}
+
+/* The etag that the client has, if the header has one: the literal null is what Microsoft tells
+ * everybody to send, and no etag. */
+static bool not_modified(const struct query *q, int64_t version)
+{
+	const char *none = request_header(q->req, "If-None-Match");
+	char etag[40];
+
+	snprintf(etag, sizeof etag, "W/\"%lld\"", (long long)version);
+	return none && !strcmp(none, etag) && !q->expand_count && !q->annotations.any;
+}
+
+static void put_single(struct query *q, sqlite3_stmt *st, struct reply *rep)
+{
+	struct text o = {0}, context = {0};
+	char root[400];
+	int64_t version = sqlite3_column_int64(st, 1);
+
+	if (not_modified(q, version)) {
+		reply_header(rep, "OData-Version", "4.0");
+		rep->status = 304;
+		return;
 	}
-	query_free(&q);
+	api_root(q->req, root, sizeof root);
+	text_printf(&context, "%s/$metadata#%s", root, q->t->set);
+	row_context(q, &context);
+	text_puts(&context, "/$entity");
+	row_put(q, st, root, context.data, &o);
+	free(context.data);
+	reply_header(rep, "ETag", "W/\"%lld\"", (long long)version);
+	reply_text_of(rep, &o);
+}
+
+/* The only row of a query. False when there is none. */
+static bool read_single(struct query *q, const char *id, struct reply *rep)
+{
+	struct text sql = {0};
+	bool found;
+
+	row_columns(q, &sql);
+	query_from(q, &sql);
+	if (id)
+		text_printf(&sql, " AND t0.\"%s\" = ?%d", q->t->id, q->where.count + 1);
+	sqlite3_stmt *st = store_statement(&q->d->store, sql.data);
+	int n = query_bind(q, st);
+	if (id)
+		sqlite3_bind_text(st, n, id, -1, SQLITE_STATIC);
+	found = sqlite3_step(st) == SQLITE_ROW;
+	if (found)
+		put_single(q, st, rep);
+	store_release(st);
+	free(sql.data);
+	return found;
+}
+
+static void row_absent(const struct dataverse *d, const struct table *t, const char *id,
+		       struct reply *rep)
+{
+	if (t->visible < 1 && store_exists((struct store *)&d->store, t, id))
+		api_error(
+		    rep, 403, E_PRIVILEGE,
+		    "Principal user (Id=%s, type=8) is missing prvRead%s privilege on the row "
+		    "%s.",
+		    d->user, t->schema_name, id);
+	else
+		api_error(rep, 404, E_NOT_FOUND, "%s With Id = %s Does Not Exist", t->name, id);
 }
 
 void api_read_row(struct dataverse *d, struct table *t, const char *id, const struct request *req,
 		  struct reply *rep)
 {
-	struct query q = {.t = t};
-	struct page p = {0};
-	struct text sql = {0};
+	struct query *q = query_new();
 
-	if (!parse_query(d, &q, req, rep)) {
-		query_free(&q);
-		return;
-	}
-	select_columns(&q, &sql);
-	printf_(&sql, " AND \"%s\"=?", t->id);
-	sqlite3_stmt *st = store_prepare(&d->store, sql.data);
-	sqlite3_bind_text(st, 1, id, -1, SQLITE_STATIC);
-	if (sqlite3_step(st) == SQLITE_ROW) {
-		put_row(d, &q, st, &p.o);
-		struct text o = {0};
-		api_root(req, p.root, sizeof p.root);
-		printf_(&o, "{\"@odata.context\":\"%s/$metadata#%s%s%s%s/$entity\",", p.root,
-			t->set, q.selected ? "(" : "", q.select_text, q.selected ? ")" : "");
-		put(&o, p.o.data + 1, p.o.len - 1);
-		free(p.o.data);
-		api_headers(rep);
-		rep->status = 200;
-		rep->body = o.data;
-		rep->body_len = o.len;
-	} else {
-		api_error(rep, 404, E_NOT_FOUND, "%s With Id = %s Does Not Exist", t->name, id);
-	}
-	sqlite3_finalize(st);
-	free(sql.data);
-	query_free(&q);
+	if (query_read(q, d, t, req, QUERY_ROW, rep) && !read_single(q, id, rep))
+		row_absent(d, t, id, rep);
+	query_delete(q);
+}
+
+static void reply_count(struct reply *rep, long n)
+{
+	reply_header(rep, "OData-Version", "4.0");
+	reply_header(rep, "Content-Type", "text/plain");
+	/* preceded by a byte order mark, as the product does */
+	reply_text(rep, 200, "\xef\xbb\xbf%ld", n < COUNT_MAX ? n : COUNT_MAX);
 }
 
 void api_read_count(struct dataverse *d, struct table *t, const struct request *req,
 		    struct reply *rep)
 {
-	struct query q = {.t = t};
+	struct query *q = query_new();
 
-	if (parse_query(d, &q, req, rep)) {
-		reply_header(rep, "Content-Type", "text/plain");
-		/* Preceded by a byte order mark, as the product does. */
-		reply_text(rep, 200, "\xef\xbb\xbf%ld", count_rows(d, &q));
+	if (query_read(q, d, t, req, QUERY_COUNT, rep))
+		reply_count(rep, q->is_delta ? track_count(q) : count_rows(q));
+	query_delete(q);
+}
+
+/* ---- behind a row: a property, or where navigation leads ------------------------------------------ */
+
+static void read_property(struct dataverse *d, struct table *t, const char *id,
+			  const struct column *c, bool raw, const struct request *req,
+			  struct reply *rep)
+{
+	struct text sql = {0}, o = {0};
+	char root[400];
+
+	if (*req->query) {
+		query_fail(rep, "Query options cannot be applied to the requested resource.");
+		return;
 	}
-	query_free(&q);
+	text_printf(&sql, "SELECT \"%s\" FROM \"%s\" t0 WHERE \"%s\" = ?", c->name, t->name, t->id);
+	query_visible(d, t, "t0", &sql);
+	sqlite3_stmt *st = store_statement(&d->store, sql.data);
+	sqlite3_bind_text(st, 1, id, -1, SQLITE_STATIC);
+	bool found = sqlite3_step(st) == SQLITE_ROW;
+	const char *value = found ? (const char *)sqlite3_column_text(st, 0) : NULL;
+	if (!found) {
+		row_absent(d, t, id, rep);
+	} else if (!value) {
+		reply_header(rep, "OData-Version", "4.0");
+		rep->status = 204; /* OData: a null property has no content */
+	} else if (raw) {
+		reply_header(rep, "OData-Version", "4.0");
+		reply_header(rep, "Content-Type", "text/plain");
+		reply_text(rep, 200, "%s", value);
+	} else {
+		api_root(req, root, sizeof root);
+		text_printf(&o, "{\"@odata.context\":\"%s/$metadata#%s(%s)/%s\",\"value\":", root,
+			    t->set, id, c->property);
+		row_value(&o, c, value);
+		text_puts(&o, "}");
+		reply_text_of(rep, &o);
+	}
+	store_release(st);
+	free(sql.data);
+}
+
+/* The ids that $ref gives: of one row, or of a collection, up to the page limit. */
+static void read_references(struct query *q, struct reply *rep)
+{
+	struct text sql = {0}, o = {0};
+	char root[400];
+	bool one = q->via->kind == NAV_ONE;
+	long n = 0;
+
+	api_root(q->req, root, sizeof root);
+	text_printf(&sql, "SELECT t0.\"%s\"", q->t->id);
+	query_from(q, &sql);
+	text_printf(&sql, " ORDER BY t0.\"%s\" LIMIT %d", q->t->id, PAGE_MAX);
+	sqlite3_stmt *st = store_statement(&q->d->store, sql.data);
+	query_bind(q, st);
+	text_printf(&o, "{\"@odata.context\":\"%s/$metadata#%s\"%s", root,
+		    one ? "$ref" : "Collection($ref)", one ? "" : ",\"value\":[");
+	while (sqlite3_step(st) == SQLITE_ROW) {
+		text_printf(&o, "%s%s\"@odata.id\":\"%s/%s(%s)\"%s", n++ || one ? "," : "",
+			    one ? "" : "{", root, q->t->set,
+			    (const char *)sqlite3_column_text(st, 0), one ? "" : "}");
+	}
+	text_puts(&o, one ? "}" : "]}");
+	store_release(st);
+	free(sql.data);
+	if (one && !n) {
+		free(o.data);
+		reply_header(rep, "OData-Version", "4.0");
+		rep->status = 204;
+		return;
+	}
+	reply_text_of(rep, &o);
+}
+
+static void read_nav(struct dataverse *d, const struct nav *nav, const char *id, const char *rest,
+		     const struct request *req, struct reply *rep)
+{
+	struct query *q = query_new();
+	bool one = nav->kind == NAV_ONE, count = !strcmp(rest, "/$count") && !one;
+	enum query_for what = one ? QUERY_ROW : count ? QUERY_COUNT : QUERY_COLLECTION;
+
+	if (*rest && !count && strcmp(rest, "/$ref")) {
+		api_not_implemented(rep, rest);
+	} else if (query_read(q, d, nav->target, req, what, rep)) {
+		q->via = nav;
+		snprintf(q->via_id, sizeof q->via_id, "%s", id);
+		if (q->track)
+			query_fail(rep, "Change tracking is not supported for a navigation "
+					"property.");
+		else if (!strcmp(rest, "/$ref"))
+			read_references(q, rep);
+		else if (count)
+			reply_count(rep, count_rows(q));
+		else if (!one)
+			read_page(q, rep);
+		else if (!read_single(q, NULL, rep)) {
+			reply_header(rep, "OData-Version", "4.0");
+			rep->status = 204; /* points nowhere */
+		}
+	}
+	query_delete(q);
+}
+
+void api_read_behind(struct dataverse *d, struct table *t, const char *id, const char *rest,
+		     const struct request *req, struct reply *rep)
+{
+	size_t n = strcspn(rest + 1, "/(");
+	const char *name = rest + 1, *behind = name + n;
+	struct column *c = table_property(t, name, n);
+	bool raw = !strcmp(behind, "/$value");
+	struct nav nav;
+
+	if (!store_exists(&d->store, t, id))
+		row_absent(d, t, id, rep);
+	else if (c && (!*behind || raw))
+		read_property(d, t, id, c, raw, req, rep);
+	else if (!c && nav_find(&d->store, t, name, n, &nav))
+		read_nav(d, &nav, id, behind, req, rep);
+	else
+		api_error(rep, 404, E_QUERY, "Resource not found for the segment '%.*s'.",
+			  (int)(n < 100 ? n : 100), name);
 }

@@ -1,5 +1,5 @@
 /* store.c - see store.h. */
-#include "store.h"
+#include "derived.h"
 
 #include <dirent.h>
 #include <stdio.h>
@@ -7,15 +7,32 @@
 #include <string.h>
 #include <time.h>
 
+#include "text.h"
+
 static const struct {
 	const char *name;
 	enum type type;
-} types[] = {{"String", T_STRING},     {"Memo", T_MEMO},       {"Uniqueidentifier", T_GUID},
-	     {"Boolean", T_BOOLEAN},   {"Integer", T_INTEGER}, {"BigInt", T_BIGINT},
-	     {"Double", T_DOUBLE},     {"Decimal", T_DECIMAL}, {"Money", T_MONEY},
-	     {"DateTime", T_DATETIME}, {"Picklist", T_CHOICE}, {"State", T_STATE},
-	     {"Status", T_STATUS},     {"Lookup", T_LOOKUP},   {"Customer", T_LOOKUP},
-	     {"Owner", T_LOOKUP}};
+} types[] = {{"String", T_STRING},
+	     {"Memo", T_MEMO},
+	     {"Uniqueidentifier", T_GUID},
+	     {"Boolean", T_BOOLEAN},
+	     {"Integer", T_INTEGER},
+	     {"BigInt", T_BIGINT},
+	     {"Double", T_DOUBLE},
+	     {"Decimal", T_DECIMAL},
+	     {"Money", T_MONEY},
+	     {"DateTime", T_DATETIME},
+	     {"Picklist", T_CHOICE},
+	     {"State", T_STATE},
+	     {"Status", T_STATUS},
+	     {"Lookup", T_LOOKUP},
+	     {"Customer", T_LOOKUP},
+	     {"Owner", T_LOOKUP},
+	     {"MultiSelectPicklist", T_CHOICES},
+	     {"EntityName", T_ENTITY_NAME},
+	     {"Image", T_IMAGE},
+	     {"File", T_IMAGE},
+	     {"Virtual", T_VIRTUAL}};
 
 static const char *text(const cJSON *o, const char *name)
 {
@@ -52,6 +69,26 @@ void store_exec(struct store *s, const char *sql)
 	}
 }
 
+void store_begin(struct store *s)
+{
+	char sql[40];
+
+	s->undo[s->depth] = s->version;
+	snprintf(sql, sizeof sql, "SAVEPOINT t%d", s->depth++);
+	store_exec(s, sql);
+}
+
+void store_end(struct store *s, bool keep)
+{
+	char sql[80];
+	int n = --s->depth;
+
+	snprintf(sql, sizeof sql, keep ? "RELEASE t%d" : "ROLLBACK TO t%d; RELEASE t%d", n, n);
+	store_exec(s, sql);
+	if (!keep)
+		s->version = s->undo[n];
+}
+
 static bool read_column(struct column *c, const cJSON *json, char *why, size_t size)
 {
 	const char *type = text(json, "type"), *behavior = text(json, "behavior");
@@ -82,72 +119,255 @@ static bool read_column(struct column *c, const cJSON *json, char *why, size_t s
 	return true;
 }
 
-static bool read_table(struct store *s, const char *path, char *why, size_t size)
+cJSON *store_read_json(const char *path, char *why, size_t size)
 {
 	FILE *f = fopen(path, "re");
 	char *data = calloc(1, 1 << 20);
-	const cJSON *c;
+	cJSON *json = NULL;
 
-	if (!f || !fread(data, 1, (1 << 20) - 1, f)) {
-		snprintf(why, size, "%s cannot be read", path);
-		if (f)
-			fclose(f);
-		free(data);
-		return false;
-	}
-	fclose(f);
-	cJSON *json = cJSON_Parse(data);
-	const cJSON *columns = cJSON_GetObjectItemCaseSensitive(json, "columns");
+	if (f && data && fread(data, 1, (1 << 20) - 1, f))
+		json = cJSON_Parse(data);
+	if (!json)
+		snprintf(why, size, "%s cannot be read as JSON", path);
+	if (f)
+		fclose(f);
 	free(data);
+	return json;
+}
+
+/* A column that names a global option set and has options says what is in the set. */
+static void note_option_set(struct store *s, const struct column *c)
+{
+	const char *name = text(c->json, "globalOptionSet");
+	cJSON *set;
+
+	if (!name || !c->options || cJSON_GetObjectItemCaseSensitive(s->option_sets, name))
+		return;
+	set = cJSON_AddObjectToObject(s->option_sets, name);
+	cJSON_AddItemToObject(set, "options", cJSON_Duplicate(c->options, true));
+}
+
+static void table_free(struct table *t)
+{
+	free(t->columns);
+	cJSON_Delete((cJSON *)t->json);
+}
+
+/* Takes json over.  A table of the same name is replaced. */
+static bool take_table(struct store *s, cJSON *json, char *why, size_t size)
+{
+	const cJSON *c, *columns = cJSON_GetObjectItemCaseSensitive(json, "columns");
+	struct table *t = NULL;
+
 	if (!cJSON_IsObject(columns) || !text(json, "name") || !text(json, "entitySet") ||
 	    !text(json, "primaryId") || !text(json, "primaryName")) {
-		snprintf(why, size, "%s describes no table", path);
+		snprintf(why, size,
+			 "a file without columns, name, entitySet, primaryId or "
+			 "primaryName describes no table");
+		cJSON_Delete(json);
 		return false;
 	}
-	s->tables = realloc(s->tables, (size_t)(s->count + 1) * sizeof *s->tables);
-	struct table *t = &s->tables[s->count++];
-	*t = (struct table){.name = text(json, "name"),
-			    .schema_name = text(json, "schemaName"),
-			    .set = text(json, "entitySet"),
-			    .id = text(json, "primaryId"),
-			    .primary_name = text(json, "primaryName"),
-			    .tracking = truth(json, "changeTracking"),
-			    .samples_per_contact = number(json, "samplesPerContact", 0),
-			    .json = json};
-	t->columns = calloc((size_t)cJSON_GetArraySize(columns), sizeof *t->columns);
-	cJSON_ArrayForEach(
-	    c, columns) if (!read_column(&t->columns[t->count++], c, why, size)) return false;
+	struct table fresh = {.name = text(json, "name"),
+			      .schema_name = text(json, "schemaName"),
+			      .set = text(json, "entitySet"),
+			      .id = text(json, "primaryId"),
+			      .primary_name = text(json, "primaryName"),
+			      .tracking = truth(json, "changeTracking"),
+			      .intersect = truth(json, "isIntersect"),
+			      .visible = 1,
+			      .samples_per_contact = number(json, "samplesPerContact", 0),
+			      .json = json};
+	fresh.columns = calloc((size_t)cJSON_GetArraySize(columns) + 1, sizeof *fresh.columns);
+	cJSON_ArrayForEach(c, columns)
+	{
+		if (!read_column(&fresh.columns[fresh.count++], c, why, size)) {
+			table_free(&fresh);
+			return false;
+		}
+		note_option_set(s, &fresh.columns[fresh.count - 1]);
+	}
+	if (fresh.intersect) /* its two GUIDs are no lookups to a reader */
+		for (int i = 0; i < fresh.count; i++)
+			snprintf(fresh.columns[i].property, sizeof fresh.columns[i].property, "%s",
+				 fresh.columns[i].name);
+	for (int i = 0; i < s->count && !t; i++)
+		if (!strcmp(s->tables[i].name, fresh.name))
+			t = &s->tables[i];
+	if (t) {
+		fresh.visible = t->visible;
+		fresh.only_own_level = t->only_own_level;
+		table_free(t);
+	} else {
+		s->tables = realloc(s->tables, (size_t)(s->count + 1) * sizeof *s->tables);
+		if (!s->tables)
+			abort();
+		t = &s->tables[s->count++];
+	}
+	*t = fresh;
 	return true;
 }
 
-static void create(struct store *s, const struct table *t)
+/* Makes the SQL table what the definition says: new columns are added, indexes made.  Nothing is
+ * lost when a file of tables has grown since the data were written. */
+static void shape(struct store *s, const struct table *t)
 {
-	char sql[16384];
-	int n = snprintf(sql, sizeof sql,
-			 "CREATE TABLE IF NOT EXISTS \"%s\" (\"%s\" TEXT PRIMARY KEY, _version "
-			 "INTEGER",
-			 t->name, t->id);
+	struct text sql = {0};
+
+	text_printf(&sql,
+		    "CREATE TABLE IF NOT EXISTS \"%s\" (\"%s\" TEXT PRIMARY KEY, _version INTEGER) "
+		    "WITHOUT ROWID",
+		    t->name, t->id);
+	store_exec(s, sql.data);
 	for (int i = 0; i < t->count; i++) {
 		const struct column *c = &t->columns[i];
-		if (!strcmp(c->name, t->id))
+		sqlite3_stmt *st = store_prepare(
+		    s, "SELECT 1 FROM pragma_table_info(?) WHERE name = ? COLLATE BINARY");
+		sqlite3_bind_text(st, 1, t->name, -1, SQLITE_STATIC);
+		sqlite3_bind_text(st, 2, c->name, -1, SQLITE_STATIC);
+		bool there = sqlite3_step(st) == SQLITE_ROW;
+		sqlite3_finalize(st);
+		if (there)
 			continue;
-		n += snprintf(sql + n, sizeof sql - (size_t)n, ", \"%s\" TEXT", c->name);
-		if (c->type == T_LOOKUP)
-			n += snprintf(sql + n, sizeof sql - (size_t)n, ", \"%s__table\" TEXT",
-				      c->name);
+		sql.len = 0;
+		text_printf(&sql, "ALTER TABLE \"%s\" ADD COLUMN \"%s\" TEXT", t->name, c->name);
+		store_exec(s, sql.data);
+		if (c->type != T_LOOKUP)
+			continue;
+		sql.len = 0;
+		text_printf(&sql, "ALTER TABLE \"%s\" ADD COLUMN \"%s__table\" TEXT", t->name,
+			    c->name);
+		store_exec(s, sql.data);
 	}
-	snprintf(sql + n, sizeof sql - (size_t)n, ") WITHOUT ROWID");
-	store_exec(s, sql);
-	snprintf(sql, sizeof sql, "CREATE INDEX IF NOT EXISTS \"%s_v\" ON \"%s\"(_version)",
-		 t->name, t->name);
-	store_exec(s, sql);
+	free(sql.data);
+}
+
+void store_index(struct store *s, const struct table *t)
+{
+	struct text sql = {0};
+	const cJSON *key, *name;
+
+	text_printf(&sql, "CREATE INDEX IF NOT EXISTS \"%s_v\" ON \"%s\"(_version);", t->name,
+		    t->name);
 	for (int i = 0; i < t->count; i++)
-		if (t->columns[i].type == T_LOOKUP && t->columns[i].on_delete) {
-			snprintf(sql, sizeof sql,
-				 "CREATE INDEX IF NOT EXISTS \"%s_%s\" ON \"%s\"(\"%s\")", t->name,
-				 t->columns[i].name, t->name, t->columns[i].name);
-			store_exec(s, sql);
+		if (t->columns[i].type == T_LOOKUP && cJSON_GetArraySize(t->columns[i].targets))
+			text_printf(&sql,
+				    "CREATE INDEX IF NOT EXISTS \"%s_%s\" ON \"%s\"(\"%s\") "
+				    "WHERE \"%s\" IS NOT NULL;",
+				    t->name, t->columns[i].name, t->name, t->columns[i].name,
+				    t->columns[i].name);
+	cJSON_ArrayForEach(key, cJSON_GetObjectItemCaseSensitive(t->json, "keys"))
+	{
+		text_printf(&sql, "CREATE INDEX IF NOT EXISTS \"%s_key_%s\" ON \"%s\"(", t->name,
+			    key->string, t->name);
+		cJSON_ArrayForEach(name, key)
+		{
+			struct column *c =
+			    table_column((struct table *)t, cJSON_GetStringValue(name));
+			bool folds = c && (c->type == T_STRING || c->type == T_MEMO);
+			text_printf(&sql, "%s\"%s\"%s", name == key->child ? "" : ",",
+				    cJSON_GetStringValue(name), folds ? " COLLATE FOLD" : "");
 		}
+		text_puts(&sql, ");");
+	}
+	store_exec(s, sql.data);
+	free(sql.data);
+}
+
+/* ---- definitions that the metadata API made: kept with the data, stronger than the files ---------- */
+
+static void save(struct store *s, const char *kind, const char *name, const cJSON *json)
+{
+	char *printed = json ? cJSON_PrintUnformatted(json) : NULL;
+	sqlite3_stmt *st = store_prepare(
+	    s, "INSERT OR REPLACE INTO _definitions(kind, name, json, seq) VALUES (?,?,?,?)");
+
+	sqlite3_bind_text(st, 1, kind, -1, SQLITE_STATIC);
+	sqlite3_bind_text(st, 2, name, -1, SQLITE_STATIC);
+	sqlite3_bind_text(st, 3, printed, -1, SQLITE_STATIC);
+	sqlite3_bind_int64(st, 4, ++s->metadata_version);
+	sqlite3_step(st);
+	sqlite3_finalize(st);
+	free(printed);
+}
+
+bool store_define(struct store *s, cJSON *json, char *why, size_t size)
+{
+	char name[128];
+
+	snprintf(name, sizeof name, "%s", text(json, "name") ? text(json, "name") : "");
+	store_forget_statements(s);
+	if (!take_table(s, json, why, size))
+		return false;
+	struct table *t = store_table(s, name);
+	save(s, "table", name, t->json);
+	shape(s, t);
+	store_index(s, t);
+	return true;
+}
+
+static void remove_table(struct store *s, struct table *t)
+{
+	table_free(t);
+	*t = s->tables[--s->count];
+}
+
+void store_undefine(struct store *s, struct table *t)
+{
+	struct text sql = {0};
+
+	store_forget_statements(s);
+	save(s, "table", t->name, NULL);
+	text_printf(&sql, "DROP TABLE IF EXISTS \"%s\"", t->name);
+	store_exec(s, sql.data);
+	free(sql.data);
+	remove_table(s, t);
+}
+
+void store_drop_column(struct store *s, const struct table *t, const char *column, bool lookup)
+{
+	struct text sql = {0};
+
+	store_forget_statements(s);
+	text_printf(&sql, "DROP INDEX IF EXISTS \"%s_%s\"; ALTER TABLE \"%s\" DROP COLUMN \"%s\";",
+		    t->name, column, t->name, column);
+	if (lookup)
+		text_printf(&sql, "ALTER TABLE \"%s\" DROP COLUMN \"%s__table\";", t->name, column);
+	store_exec(s, sql.data);
+	free(sql.data);
+}
+
+void store_option_set(struct store *s, const char *name, cJSON *set)
+{
+	cJSON_DeleteItemFromObjectCaseSensitive(s->option_sets, name);
+	save(s, "option set", name, set);
+	if (set)
+		cJSON_AddItemToObject(s->option_sets, name, set);
+}
+
+static bool saved_definitions(struct store *s, char *why, size_t size)
+{
+	sqlite3_stmt *st =
+	    store_prepare(s, "SELECT kind, name, json, seq FROM _definitions ORDER BY seq");
+	bool good = true;
+
+	while (good && sqlite3_step(st) == SQLITE_ROW) {
+		const char *kind = (const char *)sqlite3_column_text(st, 0);
+		const char *name = (const char *)sqlite3_column_text(st, 1);
+		const char *json = (const char *)sqlite3_column_text(st, 2);
+		s->metadata_version = sqlite3_column_int64(st, 3);
+		if (!strcmp(kind, "table") && json) {
+			good = take_table(s, cJSON_Parse(json), why, size);
+		} else if (!strcmp(kind, "table")) {
+			if (store_table(s, name))
+				remove_table(s, store_table(s, name));
+		} else {
+			cJSON_DeleteItemFromObjectCaseSensitive(s->option_sets, name);
+			if (json)
+				cJSON_AddItemToObject(s->option_sets, name, cJSON_Parse(json));
+		}
+	}
+	sqlite3_finalize(st);
+	return good;
 }
 
 static int64_t scalar(struct store *s, const char *sql)
@@ -158,64 +378,115 @@ static int64_t scalar(struct store *s, const char *sql)
 	return n;
 }
 
-bool store_open(struct store *s, const char *dir, const char *data, char *why, size_t size)
+static bool read_files(struct store *s, const char *dir, char *why, size_t size)
 {
 	DIR *d = opendir(dir);
 	struct dirent *e;
+	bool good = true;
 
 	if (!d) {
 		snprintf(why, size, "the folder of tables %s cannot be read; see --tables", dir);
 		return false;
 	}
-	while ((e = readdir(d))) {
-		char path[4096];
+	while (good && (e = readdir(d))) {
+		char path[4096], reason[200];
 		size_t n = strlen(e->d_name);
 		if (n < 6 || strcmp(e->d_name + n - 5, ".json"))
 			continue;
 		snprintf(path, sizeof path, "%s/%s", dir, e->d_name);
-		if (!read_table(s, path, why, size))
-			return false;
+		cJSON *json = store_read_json(path, why, size);
+		good = json && take_table(s, json, reason, sizeof reason);
+		if (json && !good)
+			snprintf(why, size, "%s: %s", path, reason);
 	}
 	closedir(d);
-	if (sqlite3_open(data ? data : ":memory:", &s->db) != SQLITE_OK) {
-		snprintf(why, size, "%s: %s", data ? data : ":memory:", sqlite3_errmsg(s->db));
-		return false;
-	}
-	store_exec(
-	    s, "PRAGMA journal_mode=WAL; PRAGMA synchronous=OFF;"
-	       "CREATE TABLE IF NOT EXISTS _deleted (tab TEXT, id TEXT, version INTEGER);"
-	       "CREATE INDEX IF NOT EXISTS _deleted_v ON _deleted(tab, version);"
-	       "CREATE TABLE IF NOT EXISTS _history (seq INTEGER PRIMARY KEY, key TEXT, tab TEXT,"
-	       " method TEXT, version INTEGER, body TEXT);"
-	       "CREATE INDEX IF NOT EXISTS _history_key ON _history(key)");
+	return good;
+}
+
+static int by_name(const void *a, const void *b)
+{
+	return strcmp(((const struct table *)a)->name, ((const struct table *)b)->name);
+}
+
+/* The counter goes on where the data end. */
+static void find_version(struct store *s)
+{
 	s->version = scalar(s, "SELECT max(version) FROM _history");
 	for (int i = 0; i < s->count; i++) {
 		char sql[200];
-		create(s, &s->tables[i]);
 		snprintf(sql, sizeof sql, "SELECT max(_version) FROM \"%s\"", s->tables[i].name);
 		int64_t v = scalar(s, sql);
 		if (v > s->version)
 			s->version = v;
 	}
+	int64_t deleted = scalar(s, "SELECT max(version) FROM _deleted");
+	if (deleted > s->version)
+		s->version = deleted;
 	if (s->version < 1000000)
 		s->version = 1000000;
+}
+
+bool store_open(struct store *s, const char *dir, const char *data, char *why, size_t size)
+{
+	s->dir = dir;
+	s->metadata_version = 1000;
+	s->option_sets = cJSON_CreateObject();
+	if (sqlite3_open(data ? data : ":memory:", &s->db) != SQLITE_OK) {
+		snprintf(why, size, "%s: %s", data ? data : ":memory:", sqlite3_errmsg(s->db));
+		return false;
+	}
+	store_collations(s);
+	store_exec(
+	    s, "PRAGMA journal_mode=WAL; PRAGMA synchronous=OFF; PRAGMA cache_size=-65536;"
+	       "CREATE TABLE IF NOT EXISTS _deleted (tab TEXT, id TEXT, version INTEGER);"
+	       "CREATE INDEX IF NOT EXISTS _deleted_v ON _deleted(tab, version);"
+	       "CREATE TABLE IF NOT EXISTS _history (seq INTEGER PRIMARY KEY, key TEXT, tab TEXT,"
+	       " method TEXT, version INTEGER, body TEXT);"
+	       "CREATE INDEX IF NOT EXISTS _history_key ON _history(key);"
+	       "CREATE TABLE IF NOT EXISTS _definitions (kind TEXT, name TEXT, json TEXT, seq "
+	       "INTEGER, PRIMARY KEY (kind, name))");
+	if (!read_files(s, dir, why, size))
+		return false;
+	/* a folder has no order, and the same seed has to give the same world */
+	qsort(s->tables, (size_t)s->count, sizeof *s->tables, by_name);
+	if (!saved_definitions(s, why, size))
+		return false;
+	for (int i = 0; i < s->count; i++)
+		shape(s, &s->tables[i]);
+	find_version(s);
+	return true;
+}
+
+bool store_restored(struct store *s, char *why, size_t size)
+{
+	if (!saved_definitions(s, why, size))
+		return false;
+	for (int i = 0; i < s->count; i++) {
+		shape(s, &s->tables[i]);
+		store_index(s, &s->tables[i]);
+	}
+	s->version = 0;
+	find_version(s);
 	return true;
 }
 
 void store_close(struct store *s)
 {
-	for (int i = 0; i < s->count; i++) {
-		free(s->tables[i].columns);
-		cJSON_Delete((cJSON *)s->tables[i].json);
-	}
+	for (int i = 0; i < s->count; i++)
+		table_free(&s->tables[i]);
 	free(s->tables);
+	cJSON_Delete(s->option_sets);
+	store_forget_statements(s);
 	sqlite3_close(s->db);
 }
 
 bool store_is_empty(struct store *s)
 {
 	for (int i = 0; i < s->count; i++)
-		if (store_count(s, &s->tables[i]))
+		if (!cJSON_GetObjectItemCaseSensitive(s->tables[i].json, "rows") &&
+		    !cJSON_IsTrue(cJSON_GetObjectItemCaseSensitive(s->tables[i].json,
+								   "writtenByTheProduct")) &&
+		    store_count(s, &s->tables[i]))
 			return false;
 	return true;
 }
@@ -283,11 +554,25 @@ bool store_exists(struct store *s, const struct table *t, const char *id)
 {
 	char sql[300];
 	snprintf(sql, sizeof sql, "SELECT 1 FROM \"%s\" WHERE \"%s\"=?", t->name, t->id);
-	sqlite3_stmt *st = store_prepare(s, sql);
+	sqlite3_stmt *st = store_statement(s, sql);
 	sqlite3_bind_text(st, 1, id, -1, SQLITE_TRANSIENT);
 	bool found = sqlite3_step(st) == SQLITE_ROW;
-	sqlite3_finalize(st);
+	store_release(st);
 	return found;
+}
+
+char *store_value(struct store *s, const struct table *t, const char *id, const char *column)
+{
+	char sql[300], *value = NULL;
+
+	snprintf(sql, sizeof sql, "SELECT \"%s\" FROM \"%s\" WHERE \"%s\"=?", column, t->name,
+		 t->id);
+	sqlite3_stmt *st = store_statement(s, sql);
+	sqlite3_bind_text(st, 1, id, -1, SQLITE_STATIC);
+	if (sqlite3_step(st) == SQLITE_ROW && sqlite3_column_text(st, 0))
+		value = strdup((const char *)sqlite3_column_text(st, 0));
+	store_release(st);
+	return value;
 }
 
 static void history(struct store *s, const struct table *t, const char *id, const char *method,
@@ -353,12 +638,21 @@ static void fill_system(struct store *s, struct table *t, struct row *r, bool in
 			set(r, i, r->given[i] && r->values[i] ? r->values[i] : time_text);
 		else if (c->system && !strcmp(c->system, "version"))
 			set(r, i, version);
-		else if (insert && !r->given[i] && cJSON_IsBool(fallback))
+		else if (c->system && !strcmp(c->system, "owner") && insert && !r->given[i] &&
+			 *s->owner && c->targets && c->targets->child) {
+			set(r, i, s->owner);
+			free(r->targets[i]);
+			r->targets[i] = strdup(c->targets->child->string);
+		} else if (insert && !r->given[i] && cJSON_IsBool(fallback))
 			set(r, i, cJSON_IsTrue(fallback) ? "true" : "false");
 		else if (insert && !r->given[i] && cJSON_IsNumber(fallback)) {
 			char n[24];
 			snprintf(n, sizeof n, "%d", fallback->valueint);
 			set(r, i, n);
+		} else if (insert && !r->given[i] && c->type == T_LOOKUP &&
+			   cJSON_IsString(fallback) && c->targets && c->targets->child) {
+			set(r, i, fallback->valuestring);
+			r->targets[i] = strdup(c->targets->child->string);
 		}
 	}
 }
@@ -405,6 +699,7 @@ void store_write(struct store *s, struct table *t, const char *id, struct row *r
 
 	s->version++;
 	fill_system(s, t, r, insert);
+	money_fill(s, t, id, r, insert);
 	for (int i = 0; i < t->count; i++) {
 		const struct column *c = &t->columns[i];
 		if (!r->given[i] || !strcmp(c->name, t->id))
@@ -444,18 +739,21 @@ void store_write(struct store *s, struct table *t, const char *id, struct row *r
 	refresh_concats(s, t, id);
 	if (method)
 		history(s, t, id, method, written(t, r));
+	activity_write(s, t, id, r, insert);
 }
 
 /* Rows of u whose column c points to the deleted row. */
-static void cascade(struct store *s, struct table *u, struct column *c, const char *id)
+static void cascade(struct store *s, struct table *u, struct column *c, const struct table *t,
+		    const char *id)
 {
 	char sql[400], **ids = NULL;
 	size_t n = 0;
 
-	snprintf(sql, sizeof sql, "SELECT \"%s\" FROM \"%s\" WHERE \"%s\"=?", u->id, u->name,
-		 c->name);
+	snprintf(sql, sizeof sql, "SELECT \"%s\" FROM \"%s\" WHERE \"%s\"=? AND \"%s__table\"=?",
+		 u->id, u->name, c->name, c->name);
 	sqlite3_stmt *st = store_prepare(s, sql);
 	sqlite3_bind_text(st, 1, id, -1, SQLITE_TRANSIENT);
+	sqlite3_bind_text(st, 2, t->name, -1, SQLITE_STATIC);
 	while (sqlite3_step(st) == SQLITE_ROW) {
 		char **more = realloc(ids, (n + 1) * sizeof *ids);
 		if (!more)
@@ -478,7 +776,7 @@ static void cascade(struct store *s, struct table *u, struct column *c, const ch
 	free(ids);
 }
 
-void store_delete(struct store *s, struct table *t, const char *id)
+static void delete_row(struct store *s, const struct table *t, const char *id)
 {
 	char sql[300];
 	sqlite3_stmt *st;
@@ -495,11 +793,20 @@ void store_delete(struct store *s, struct table *t, const char *id)
 	sqlite3_bind_int64(st, 3, s->version);
 	sqlite3_step(st);
 	sqlite3_finalize(st);
+}
+
+void store_delete(struct store *s, struct table *t, const char *id)
+{
+	struct table *twin = activity_twin(s, t);
+
+	delete_row(s, t, id);
+	if (twin)
+		delete_row(s, twin, id);
 	history(s, t, id, "DELETE", cJSON_CreateObject());
 	for (int i = 0; i < s->count; i++)
 		for (int k = 0; k < s->tables[i].count; k++) {
 			struct column *c = &s->tables[i].columns[k];
 			if (c->on_delete && cJSON_GetObjectItemCaseSensitive(c->targets, t->name))
-				cascade(s, &s->tables[i], c, id);
+				cascade(s, &s->tables[i], c, t, id);
 		}
 }

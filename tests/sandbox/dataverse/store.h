@@ -30,6 +30,10 @@ enum type {
 	T_CHOICE,
 	T_STATE,
 	T_STATUS,
+	T_CHOICES,     /* several: "2,3,8" */
+	T_ENTITY_NAME, /* a table's logical name */
+	T_IMAGE,       /* image and file: here only whether there is one */
+	T_VIRTUAL,     /* the readable twin of another column */
 	T_LOOKUP
 };
 
@@ -46,7 +50,9 @@ struct column {
 
 struct table {
 	const char *name, *schema_name, *set, *id, *primary_name;
-	bool tracking;
+	bool tracking, intersect;
+	double visible;	     /* the part of the rows that the caller's role sees, 0 to 1 */
+	bool only_own_level; /* the role's read is below the organization: no change tracking */
 	double samples_per_contact;
 	struct column *columns;
 	int count;
@@ -57,9 +63,15 @@ struct store {
 	sqlite3 *db;
 	struct table *tables;
 	int count;
-	int64_t version; /* the last one given out */
-	int64_t expired; /* delta tokens up to this version are too old */
-	char clock[32];
+	int64_t version;	  /* the last one given out */
+	int64_t metadata_version; /* moves with every change of a definition */
+	int64_t expired;	  /* delta tokens up to this version are too old */
+	const char *dir;	  /* the folder of tables */
+	cJSON *option_sets; /* the global ones: {name: {"options": {..}, "displayName": ..}} */
+	struct statements *statements; /* see statement.c */
+	char owner[37];		       /* of rows made now: the user who asks */
+	int depth;		       /* of transactions within each other */
+	int64_t undo[8];	       /* version at the start of each */
 };
 
 bool store_open(struct store *s, const char *tables_dir, const char *data, char *why, size_t size);
@@ -79,14 +91,43 @@ struct row {
 struct row row_new(const struct table *t);
 void row_free(const struct table *t, struct row *r);
 
+/* What the column of a row holds: malloc'ed, NULL for null. */
+char *store_value(struct store *s, const struct table *t, const char *id, const char *column);
+/* Nest: an inner one that is not kept undoes only its own writes. */
+void store_begin(struct store *s);
+void store_end(struct store *s, bool keep);
+
 bool store_exists(struct store *s, const struct table *t, const char *id);
-/* Inserts or updates; fills system columns; gives a version. */
+/* Inserts or updates; fills what derived.h knows; gives a version. method NULL: no history. */
 void store_write(struct store *s, struct table *t, const char *id, struct row *r, bool insert,
 		 const char *method);
 /* Deletes and cascades as the columns' onDelete say. */
 void store_delete(struct store *s, struct table *t, const char *id);
 void store_history(struct store *s, const char *key, cJSON *list);
 sqlite3_stmt *store_prepare(struct store *s, const char *sql);
+/* A prepared statement that is kept for the next time; release it, never finalize it.  One that is
+ * running is not handed out twice: between this call and the first step no other may ask for the
+ * same text. */
+sqlite3_stmt *store_statement(struct store *s, const char *sql);
+void store_release(sqlite3_stmt *st);
+/* Before the shape of a table changes, and at the end. */
+void store_forget_statements(struct store *s);
+/* The indexes of a table: made after the rows, when many are written at once. */
+void store_index(struct store *s, const struct table *t);
+/* A definition as in a table file, taken over; new or instead of the one of that name, and kept with
+ * the data.  All struct table and struct column pointers are void after these. */
+bool store_define(struct store *s, cJSON *json, char *why, size_t size);
+void store_undefine(struct store *s, struct table *t);
+/* Forgets a column's values; the definition is the caller's. */
+void store_drop_column(struct store *s, const struct table *t, const char *column, bool lookup);
+/* set NULL: there is none any more.  Taken over. */
+void store_option_set(struct store *s, const char *name, cJSON *set);
+/* The database was replaced by another: what is known about it is read again. */
+bool store_restored(struct store *s, char *why, size_t size);
+cJSON *store_read_json(const char *path, char *why, size_t size);
+
+/* Comparisons that SQLite does not have; see collate.c. */
+void store_collations(struct store *s);
 void store_exec(struct store *s, const char *sql);
 
 #endif

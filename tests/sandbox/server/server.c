@@ -42,7 +42,10 @@ struct call {
 	struct MHD_Connection *connection;
 	char *body, *url;
 	size_t len, cap;
-	bool too_large, decided, slept;
+	bool too_large, decided, slept, admitted;
+	int ticket;
+	double began_ms;
+	struct reply early; /* what admit() put into the answer, while the call sleeps */
 	const struct fault *fault;
 	long fault_delay;
 	struct timespec due;
@@ -97,6 +100,11 @@ const char *request_header(const struct request *req, const char *name)
 	struct call *call = req->connection;
 	struct lookup l = {.name = name};
 
+	for (size_t i = 0; i < req->own_count; i++)
+		if (!strcasecmp(req->own[i].name, name))
+			return req->own[i].value;
+	if (req->is_part)
+		return NULL;
 	MHD_get_connection_values(call->connection, MHD_HEADER_KIND, find_header, &l);
 	if (!l.joined)
 		return l.first;
@@ -233,16 +241,21 @@ static void torn_free(void *arg)
 	free(t);
 }
 
+static void free_headers(struct reply *rep)
+{
+	for (size_t i = 0; i < rep->header_count; i++) {
+		free(rep->headers[i].name);
+		free(rep->headers[i].value);
+	}
+	rep->header_count = 0;
+}
+
 static void apply_fault(const struct fault *f, struct reply *rep)
 {
 	const cJSON *h;
 
 	if (f->status || f->empty || f->body) {
-		for (size_t i = 0; i < rep->header_count; i++) {
-			free(rep->headers[i].name);
-			free(rep->headers[i].value);
-		}
-		rep->header_count = 0;
+		free_headers(rep);
 		free(rep->body);
 		rep->body = strdup(f->empty || !f->body ? "" : f->body);
 		rep->body_len = strlen(rep->body);
@@ -302,6 +315,23 @@ static void sleep_call(struct server *srv, struct call *call, long ms)
 	srv->sleeping = call;
 	pthread_cond_signal(&srv->wake);
 	pthread_mutex_unlock(&srv->lock);
+}
+
+static double now_ms(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return (double)t.tv_sec * 1e3 + (double)t.tv_nsec / 1e6;
+}
+
+/* The end of a request that the product admitted; rep is NULL when nobody waits for it. */
+static void settle(struct server *srv, struct call *call, struct reply *rep)
+{
+	if (call->admitted)
+		srv->product->settle(srv->product->state, call->ticket, call->began_ms, now_ms(),
+				     rep);
+	call->admitted = false;
 }
 
 static bool is_due(const struct timespec *due, const struct timespec *now)
@@ -390,16 +420,27 @@ static enum MHD_Result on_request(void *cls, struct MHD_Connection *connection, 
 			      .body = call->body,
 			      .body_len = call->len,
 			      .connection = call};
-	struct reply rep = {0};
+	struct reply rep = call->early;
 	enum MHD_Result result;
 	bool ours = !strncmp(path, "/_sandbox/", 10);
 
+	call->early = (struct reply){0};
 	if (!ours && !call->decided) {
 		call->decided = true;
+		call->began_ms = now_ms();
+		if (srv->product->admit && !call->too_large) {
+			if (!srv->product->admit(srv->product->state, &req, &rep, call->began_ms,
+						 &call->ticket)) {
+				free(path);
+				return answer(srv, call, method, &rep);
+			}
+			call->admitted = call->ticket >= 0;
+		}
 		call->fault = faults_match(&srv->faults, method, call->url);
 		long ms = (call->fault ? call->fault->delay_ms : 0) + srv->delay_ms;
 		if (ms > 0) {
 			free(path);
+			call->early = rep;
 			sleep_call(srv, call, ms);
 			return MHD_YES;
 		}
@@ -412,13 +453,11 @@ static enum MHD_Result on_request(void *cls, struct MHD_Connection *connection, 
 		srv->product->handle(srv->product->state, &req, &rep);
 	if (f)
 		apply_fault(f, &rep);
+	settle(srv, call, &rep);
 	free(path);
 	if (f && f->close) {
 		counts_add(srv->counts, *rep.route ? rep.route : "fault", method, 0);
-		for (size_t i = 0; i < rep.header_count; i++) {
-			free(rep.headers[i].name);
-			free(rep.headers[i].value);
-		}
+		free_headers(&rep);
 		free(rep.body);
 		return MHD_NO;
 	}
@@ -444,8 +483,10 @@ static void on_completed(void *cls, struct MHD_Connection *connection, void **st
 	(void)connection, (void)code;
 	if (!call)
 		return;
+	settle(srv, call, NULL);
 	if (call->connection)
 		srv->in_flight--;
+	free_headers(&call->early);
 	for (size_t i = 0; i < call->joined_count; i++)
 		free(call->joined[i]);
 	free(call->body);

@@ -33,6 +33,10 @@
 /* Upper bound of a request body; more is answered 413. */
 #define SANDBOX_BODY_MAX ((size_t)64 << 20)
 
+struct reply_header {
+	char *name, *value;
+};
+
 /* One request, whole.  All strings belong to the server and live until the handler returns. */
 struct request {
 	const char *method; /* as sent, "GET" */
@@ -44,6 +48,10 @@ struct request {
 	const char *body;   /* NUL terminated behind body_len bytes */
 	size_t body_len;
 	void *connection; /* for request_header() */
+	/* A request that came inside another one has headers of its own, and no connection. */
+	bool is_part;
+	const struct reply_header *own;
+	size_t own_count;
 };
 
 /* One answer, filled by the handler.  The server frees body and headers. */
@@ -52,9 +60,7 @@ struct reply {
 	char *body; /* malloc'ed or NULL */
 	size_t body_len;
 	char route[96]; /* how stats calls this request: "contacts (delta)", set by the handler */
-	struct reply_header {
-		char *name, *value;
-	} headers[24];
+	struct reply_header headers[24];
 	size_t header_count;
 };
 
@@ -95,6 +101,14 @@ struct product {
 	bool (*open)(void *product, struct server *srv, char *why, size_t size);
 	/* Answers one request of the product or of its own control routes. */
 	void (*handle)(void *product, const struct request *req, struct reply *rep);
+	/* Optional, both or none.  admit() sees every request of the product before it is carried
+	 * out and before any delay: false after answering it, else settle() gets the ticket when
+	 * the answer is made (which may add headers), or with rep NULL when the client went away.
+	 * Both get the monotonic clock. */
+	bool (*admit)(void *product, const struct request *req, struct reply *rep, double now_ms,
+		      int *ticket);
+	void (*settle)(void *product, int ticket, double began_ms, double now_ms,
+		       struct reply *rep);
 	/* Row counts for /_sandbox/stats: add number members to rows. */
 	void (*rows)(void *product, cJSON *rows);
 	/* The write history of one key: append objects to list. */

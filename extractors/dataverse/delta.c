@@ -1,0 +1,169 @@
+/* delta.c - what changed, by change tracking.
+ *
+ * A delta link answers the changed rows by version, then the deletes as bare ids, and a new delta
+ * link on its last page.  (Microsoft, "use change tracking to synchronize data with external
+ * systems".)  What can go wrong with it has one cure, a full read that finds what is gone:
+ *
+ *   the token has expired, is not taken, or answers no sense again and again
+ *   rows have lower versions than they must: the environment was restored
+ */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "arena.h"
+#include "extraction.h"
+#include "json.h"
+#include "log.h"
+
+/* Drops the delta link: a full read finds what it would have said. */
+static enum result heal(struct extraction *x, struct position *p, wall_time now, const char *why,
+			const char *text)
+{
+	log_error(why, "table", x->stage->table->name, "error", text, "cure",
+		  "a full read, and a delete for each row that is gone", NULL);
+	position_set(&p->delta_link, "");
+	position_set(&p->delta_start, "");
+	seen_clear(x->ids);
+	x->trouble = 0;
+	scan_begin(x, p, SCAN_RECONCILE, now);
+	return OK;
+}
+
+/* A change of now has a version above all that was seen before its token was given. */
+static bool is_restored(const struct position *p, const struct dataverse_page *page)
+{
+	const cJSON *row;
+	const char *id;
+	int64_t version;
+
+	cJSON_ArrayForEach(row, page->rows) if (!dataverse_is_delete(row, &id) &&
+						json_int(row, "versionnumber", &version) &&
+						version <= p->floor) return true;
+	return false;
+}
+
+static bool lower_id(const char *id, char out[37])
+{
+	if (!text_is_guid(id))
+		return false;
+	for (int i = 0; i < 37; i++)
+		out[i] = (char)(id[i] >= 'A' && id[i] <= 'F' ? id[i] + 32 : id[i]);
+	return true;
+}
+
+/* A row that was deleted and created again may be in an answer both ways, and the order of the two
+ * says nothing: deletes always come last.  Then the row itself is asked for. */
+static enum result find_deletes(struct extraction *x, const struct dataverse_page *page,
+				char (**out)[37], size_t *count, struct error *err)
+{
+	char(*ids)[37] = xcalloc((size_t)cJSON_GetArraySize(page->rows) + 1, sizeof *ids);
+	struct seen *here = seen_new();
+	enum result r = OK;
+	const cJSON *row;
+	const char *id;
+
+	*out = ids;
+	*count = 0;
+	cJSON_ArrayForEach(row, page->rows)
+	{
+		char lower[37];
+		const char *own;
+		if (!dataverse_is_delete(row, &id) &&
+		    (own = json_string(row, x->stage->table->primary_id)) && lower_id(own, lower))
+			seen_add(here, lower, 36);
+	}
+	cJSON_ArrayForEach(row, page->rows)
+	{
+		bool there = false;
+		if (r != OK || !dataverse_is_delete(row, &id))
+			continue;
+		if (!lower_id(id, ids[*count])) {
+			r = error_retry(err, "bad-page", "a deletion without a usable id");
+			continue;
+		}
+		if (seen_has(here, ids[*count], 36) || seen_has(x->ids, ids[*count], 36))
+			r = dataverse_exists(&x->dataverse, x->stage->table, ids[*count],
+					     mono_now(), &there, err);
+		*count += r == OK && !there;
+	}
+	seen_free(here);
+	return r;
+}
+
+static void end_pass(struct extraction *x, struct position *p, const char *delta)
+{
+	if (delta)
+		position_set(&p->delta_link, delta);
+	else
+		position_set(&p->delta_link, p->delta_start); /* nothing changed: the same again */
+	position_set(&p->delta_start, p->delta_link);
+	p->floor = p->version_before;
+	p->version_before = p->version;
+	if (p->page_size < x->stage->flow->page_size)
+		p->page_size = 2 * p->page_size < x->stage->flow->page_size
+				   ? 2 * p->page_size
+				   : x->stage->flow->page_size;
+	seen_clear(x->links);
+	seen_clear(x->ids);
+}
+
+static enum result take_page(struct extraction *x, struct extract_output *o, struct position *p,
+			     const struct dataverse_page *page, wall_time now, int64_t *rows,
+			     struct error *err)
+{
+	struct page_use use = {.origin = ORIGIN_DELTA, .meet = true, .ids = true};
+	char(*gone)[37] = NULL;
+	size_t count = 0;
+	enum result r = OK;
+
+	if (page->next)
+		r = extraction_check_next(x, p->delta_link, page->next, err);
+	else if (!page->delta && cJSON_GetArraySize(page->rows))
+		r = error_retry(err, "no-delta-link", "the last page has no delta link");
+	if (r == OK)
+		r = find_deletes(x, page, &gone, &count, err);
+	if (r == OK)
+		r = rows_emit(x, o, p, page, &use, now, rows, err);
+	for (size_t i = 0; i < count && r == OK; i++)
+		r = rows_emit_delete(x, o, p, gone[i], ORIGIN_DELTA, now, err);
+	free(gone);
+	return r;
+}
+
+enum result delta_step(struct extraction *x, struct extract_output *o, struct position *p,
+		       wall_time now, bool *more, int64_t *rows, struct error *err)
+{
+	struct dataverse_page page;
+	enum result r = extraction_page(x, p->delta_link, true, p->page_size, &page, err);
+
+	if (r == RETRY && !strcmp(err->reason, "expired-delta-token"))
+		return heal(x, p, now, "the delta token has expired", err->text);
+	/* A fresh token that is not taken would lead from one full read to the next: slowly, then. */
+	if (r == REJECT && (x->token_proved || x->trouble + 1 >= TROUBLE_MAX))
+		return heal(x, p, now, "the delta token is not taken", err->text);
+	if (r == REJECT) {
+		snprintf(err->reason, sizeof err->reason, "bad-page");
+		return RETRY;
+	}
+	if (r != OK)
+		return r;
+	x->token_proved = true;
+	if (is_restored(p, &page)) {
+		dataverse_page_free(&page);
+		p->version = p->floor = p->version_before = 0;
+		return heal(x, p, now, "the environment was restored to lower versions", "");
+	}
+	r = take_page(x, o, p, &page, now, rows, err);
+	if (r == OK && page.next) {
+		seen_add(x->links, page.next, strlen(page.next));
+		position_set(&p->delta_link, page.next);
+		*more = true;
+	} else if (r == OK) {
+		end_pass(x, p, page.delta);
+	}
+	dataverse_page_free(&page);
+	if (r == RETRY && extraction_is_trouble(err) && x->trouble + 1 >= TROUBLE_MAX)
+		return heal(x, p, now, "changes cannot be read on", err->text);
+	return r;
+}

@@ -1,0 +1,224 @@
+/* scan.c - reading all rows of a table.
+ *
+ * The first time, to reconcile after a delta token was lost (or when an operator asks), since a
+ * time, or at every poll when the table has no other way.  A scan has an epoch of its own: its rows
+ * come after everything that was written before, also when the environment was restored to lower
+ * versions.  Where its pages are saved, a killed scan goes on at the next one.
+ *
+ * After the last page, what the topic knows and the scan did not meet is deleted, unless that is
+ * suspiciously much: a role that was narrowed by mistake looks just like deletion.
+ *
+ * While a scan runs, changes are read in between as ever (delta.c).
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include "arena.h"
+#include "extraction.h"
+#include "log.h"
+
+enum { REPORT_MS = 5000 };
+
+void scan_begin(struct extraction *x, struct position *p, enum scan kind, wall_time now)
+{
+	int64_t expected = -1, version;
+	struct error ignored; /* both are asked for convenience */
+
+	p->scan = kind;
+	p->scan_rows = p->scan_pages = 0;
+	p->scan_began = now;
+	position_set(&p->scan_link, "");
+	if (kind != SCAN_SINCE && x->stage->flow->changes != CHANGES_FULL) {
+		position_set(&p->select, x->select);
+		if (!*p->delta_link)
+			p->version_before = p->version;
+		/* Later than any epoch before, whatever the clock says. */
+		p->epoch = now.ms > p->epoch ? now.ms : p->epoch + 1;
+		known_free(x->known);
+		x->known = NULL;
+	}
+	if (kind != SCAN_SINCE && dataverse_count(&x->dataverse, x->stage->table->name, mono_now(),
+						  &expected, &ignored) != OK)
+		expected = -1;
+	p->expected = expected;
+	if (kind != SCAN_SINCE && x->stage->flow->changes == CHANGES_VERSIONNUMBER &&
+	    dataverse_max_version(&x->dataverse, x->stage->table, mono_now(), &version, &ignored) ==
+		OK)
+		p->floor = version; /* what changes while the scan runs is above it */
+	seen_clear(x->links);
+	seen_clear(x->page);
+	x->rate_since = x->reported = mono_now();
+	x->rate_rows = 0;
+	log_info("full read begins", "table", x->stage->table->name, "rows", log_int(expected),
+		 NULL);
+}
+
+static int64_t guard_limit(const struct flow *f, size_t alive)
+{
+	int64_t share = (int64_t)((double)alive * f->max_deletes_share);
+
+	if (f->max_deletes_count >= 0)
+		return f->max_deletes_count;
+	return share > MAX_DELETES_FLOOR ? share : MAX_DELETES_FLOOR;
+}
+
+static void hold(struct extraction *x, struct position *p, int64_t gone, int64_t limit)
+{
+	p->held = gone;
+	log_error("deletes held back: more rows are gone than may be; is the role of the "
+		  "application user still right? `tideway approve` lets them be deleted",
+		  "table", x->stage->table->name, "gone", log_int(gone), "known",
+		  log_int((int64_t)known_alive(x->known)), "limit", log_int(limit), NULL);
+}
+
+/* All pages are read.  Deletes are many perhaps: they are committed in parts; a restart finds the
+ * rest again, because the deleted are known from the topic. */
+static enum result close_scan(struct extraction *x, struct extract_output *o, struct position *p,
+			      wall_time now, struct error *err)
+{
+	int64_t gone = x->known ? (int64_t)known_unmet(x->known) : 0, limit = 0;
+	enum result r = OK;
+	char id[37];
+	size_t at = 0;
+
+	if (x->known)
+		limit = guard_limit(x->stage->flow, known_alive(x->known));
+	if (p->approved > limit)
+		limit = p->approved;
+	p->held = 0;
+	if (gone > limit) {
+		hold(x, p, gone, limit);
+	} else {
+		while (r == OK && x->known && known_next_unmet(x->known, &at, id)) {
+			r = rows_emit_delete(x, o, p, id, ORIGIN_RECONCILE, now, err);
+			if (r == OK && extract_full(o))
+				r = extract_commit(o, err);
+		}
+		if (r != OK)
+			return r;
+	}
+	log_info("full read complete", "table", x->stage->table->name, "rows",
+		 log_int(p->scan_rows), "pages", log_int(p->scan_pages), "ms",
+		 log_int(now.ms - p->scan_began.ms), "gone", log_int(gone), "deleted",
+		 log_int(p->held ? 0 : gone), NULL);
+	p->approved = 0;
+	p->scan = SCAN_NONE;
+	if (p->page_size < x->stage->flow->page_size) /* perhaps it was only for a while */
+		p->page_size = 2 * p->page_size < x->stage->flow->page_size
+				   ? 2 * p->page_size
+				   : x->stage->flow->page_size;
+	if (x->stage->flow->changes == CHANGES_FULL) {
+		known_unmeet(x->known);
+	} else {
+		known_free(x->known);
+		x->known = NULL;
+	}
+	return OK;
+}
+
+static char *first_url(const struct extraction *x, const struct position *p)
+{
+	char since[25];
+
+	if (p->scan != SCAN_SINCE)
+		return xstrdup(x->select);
+	datetime_format(p->since, 'T', since);
+	return xasprintf("%s&$filter=modifiedon%%20ge%%20%s", x->select, since);
+}
+
+static void report(struct extraction *x, const struct position *p)
+{
+	mono_time now = mono_now();
+	int64_t ms = now.ms - x->rate_since.ms;
+
+	if (now.ms - x->reported.ms < REPORT_MS)
+		return;
+	x->reported = now;
+	log_info("full read", "table", x->stage->table->name, "rows", log_int(p->scan_rows),
+		 "pages", log_int(p->scan_pages), "expected", log_int(p->expected), "percent",
+		 log_int(p->expected > 0 ? 100 * p->scan_rows / p->expected : -1), "rows_per_s",
+		 log_int(ms > 0 ? x->rate_rows * 1000 / ms : 0), NULL);
+}
+
+/* The rows of the topic have to be known before the first is met. */
+static enum result know(struct extraction *x, struct position *p, struct error *err)
+{
+	bool full = x->stage->flow->changes == CHANGES_FULL;
+	enum result r;
+
+	if (x->known || p->scan == SCAN_SINCE)
+		return OK;
+	if (p->scan == SCAN_SNAPSHOT && p->scan_pages && !full)
+		return OK; /* it was empty when the scan began */
+	r = rows_known(x, p, err);
+	if (r == OK && p->scan == SCAN_SNAPSHOT && known_alive(x->known))
+		p->scan = SCAN_RECONCILE;
+	if (r == OK && p->scan == SCAN_SNAPSHOT && !full) {
+		known_free(x->known); /* nothing to compare with */
+		x->known = NULL;
+	}
+	return r;
+}
+
+/* Where changes are read from once all rows are. */
+static enum result follow(struct extraction *x, struct position *p, const char *delta,
+			  struct error *err)
+{
+	if (p->scan == SCAN_SINCE)
+		return OK;
+	if (x->stage->flow->changes == CHANGES_TRACKING && !*p->delta_link) {
+		if (!delta)
+			return error_retry(err, "no-delta-link", "the last page has no delta link");
+		position_set(&p->delta_link, delta);
+		position_set(&p->delta_start, delta);
+		/* The token is of the scan's begin: what was seen before is not above it. */
+		p->floor = p->version_before;
+		x->token_proved = false;
+	}
+	if (!p->mark.ms) {
+		p->mark = p->scan_began;
+		x->recent_loaded = false;
+	}
+	return OK;
+}
+
+enum result scan_step(struct extraction *x, struct extract_output *o, struct position *p,
+		      wall_time now, struct error *err)
+{
+	bool full = x->stage->flow->changes == CHANGES_FULL;
+	bool track = x->stage->flow->changes == CHANGES_TRACKING && p->scan != SCAN_SINCE;
+	bool adopted = p->scan != SCAN_SINCE && !*p->delta_link;
+	int64_t rows = 0;
+	struct dataverse_page page;
+	enum result r = know(x, p, err);
+
+	if (r != OK)
+		return r;
+	if (p->scan_pages && !*p->scan_link)
+		return close_scan(x, o, p, now, err);
+	_cleanup_(freep) char *url = *p->scan_link ? xstrdup(p->scan_link) : first_url(x, p);
+	r = extraction_page(x, url, track, p->page_size, &page, err);
+	if (r != OK)
+		return r;
+	struct page_use use = {.origin =
+				   p->scan == SCAN_SNAPSHOT ? ORIGIN_SNAPSHOT : ORIGIN_RECONCILE,
+			       .compare = full,
+			       .meet = true};
+	r = page.next ? extraction_check_next(x, url, page.next, err)
+		      : follow(x, p, page.delta, err);
+	if (r == OK)
+		r = rows_emit(x, o, p, &page, &use, now, &rows, err);
+	if (r == OK && page.next)
+		seen_add(x->links, page.next, strlen(page.next));
+	if (r == OK) {
+		position_set(&p->scan_link, page.next ? page.next : "");
+		p->scan_rows += rows;
+		p->scan_pages++;
+		x->rate_rows += rows;
+		if (!page.next && adopted)
+			p->version_before = p->version;
+		report(x, p);
+	}
+	dataverse_page_free(&page);
+	return r;
+}

@@ -1,0 +1,616 @@
+"""extraction - what Dataverse does to an extractor, once a day or once in a year: nothing is lost,
+nothing is invented, and nobody has to look."""
+
+import re
+
+from case import expect
+from wire import Wire
+from world import topic_keys, wait_until
+
+
+def extractor(case):
+    return next(s for s in case.stages if s.program == "extract-dataverse" and s.running())
+
+
+def wired(case, contacts=100, overlay=None, **options):
+    """A case whose stages reach the sandbox through a wire that tests can bend."""
+    case.setup("contacts", contacts=contacts, **options)
+    wire = Wire(case.world.base + 50 + case.slot, case.dynamics_port)
+    case.sandboxes.append(wire)
+    case.world_env.env = dict(case.env, DATAVERSE_URL=wire.url,
+                              DATAVERSE_TOKEN_URL=f"{wire.url}/sandbox/oauth2/v2.0/token")
+    case.configure(overlay)
+    return wire
+
+
+def small_pages(n=10, **more):
+    return {"flows": {"contacts": dict({"page_size": n}, **more)}}
+
+
+def rows_in_topic(case, table="contact"):
+    return len(topic_keys(case.world_env, case.topic(f"crm.{table}")))
+
+
+def change_one(case, number=0, title="1"):
+    row = case.dynamics.rows("contacts")[number]
+    case.dynamics.update("contacts", row["contactid"], {"jobtitle": title})
+    return row["contactid"]
+
+
+def progress(case):
+    return case.status("contacts")["extract-dataverse"]["progress"]
+
+
+def profiles(case):
+    return case.campaign_box.control.get("/_sandbox/stats")["rows"]["profile"]
+
+
+# ---- pages -----------------------------------------------------------------------------------------
+
+def test_an_empty_page_with_a_next_link_is_followed(case):
+    """A page without rows is not the end: only a page without a next link is."""
+    wire = wired(case, 60, small_pages())
+    emptied, known = [], set()
+
+    @wire.rule
+    def _(e):
+        if e.is_page("contacts") and not e.is_delta() and e.status == 200:
+            page = e.json()
+            # Every page comes twice: first without its rows, as a page that was filtered away.
+            path = re.sub(r"[?&]tag=[^&]*", "", e.path)
+            if path not in known and "@odata.nextLink" in page:
+                known.add(path)
+                link = f"{wire.url}{path}&tag={len(known)}"
+                e.answer(200, dict(page, value=[], **{"@odata.nextLink": link}))
+                emptied.append(link)
+    case.start("contacts")
+    case.agree()
+    expect(len(emptied) >= 5, "no page was emptied")
+    case.each_version_once("crm.contact")
+
+
+def test_a_next_link_that_repeats_does_not_loop(case):
+    """A next link that was read before is not followed; the read begins again and comes through."""
+    wire = wired(case, 60, small_pages())
+    repeated, first = [], []
+
+    @wire.rule
+    def _(e):
+        if e.is_page("contacts") and not e.is_delta() and "skiptoken" in e.path:
+            first.append(f"{wire.url}{e.path}")
+            if len(first) > 2 and len(repeated) < 4:
+                e.answer(200, dict(e.json(), **{"@odata.nextLink": first[0]}))
+                repeated.append(e.path)
+    case.start("contacts")
+    case.agree(60)
+    expect(len(repeated) == 4, "no link was repeated")
+    expect("read before" in case.log(extractor(case)), "the loop is not said")
+
+
+def test_a_row_on_two_pages_is_written_once(case):
+    """A row that moved in the order while pages were read is in two of them."""
+    wire = wired(case, 60, small_pages())
+    last, twice = [], []
+
+    @wire.rule
+    def _(e):
+        if e.is_page("contacts") and not e.is_delta() and e.status == 200:
+            page = e.json()
+            if last:
+                twice.append(last[0]["contactid"])
+                e.answer(200, dict(page, value=last[-2:] + page["value"]))
+            last[:] = page["value"]
+    case.start("contacts")
+    case.agree()
+    expect(len(twice) >= 5, "no row was repeated")
+    case.each_version_once("crm.contact")
+
+
+def test_a_last_page_without_a_delta_link_is_asked_for_again(case):
+    """Without a delta link changes could not be followed: the page is read again until it has one."""
+    wire = wired(case, 30, small_pages())
+    cut = []
+
+    @wire.rule
+    def _(e):
+        if e.is_page("contacts") and not e.is_delta() and len(cut) < 5:
+            page = e.json()
+            if page.pop("@odata.deltaLink", None):
+                e.answer(200, page)
+                cut.append(e.path)
+    case.start("contacts")
+    case.agree(60)
+    expect(len(cut) == 5, "no delta link was cut")
+    change_one(case)
+    case.agree()
+
+
+def test_pages_that_are_too_heavy_become_smaller(case):
+    """Pages that time out on the server are asked for with fewer rows, and the read comes through."""
+    wire = wired(case, 400, small_pages(200))
+    refused = []
+
+    @wire.rule
+    def _(e):
+        if e.is_page("contacts") and (e.page_size() or 0) > 60:
+            refused.append(e.page_size())
+            e.answer(500, {"error": {"code": "0x80044151", "message": "SQL timeout expired."}})
+    case.start("contacts")
+    case.agree(60)
+    expect(sorted(set(refused), reverse=True)[:2] == [200, 100], f"sizes: {set(refused)}")
+    sizes = {e.page_size() for e in wire.pages("contacts") if e.status == 200}
+    expect(50 in sizes, f"sizes that worked: {sizes}")
+    case.each_version_once("crm.contact")
+
+
+# ---- deletes ---------------------------------------------------------------------------------------
+
+def held_back(wire, entity_set="contacts"):
+    """Deltas are refused until the returned function is called."""
+    closed = [True]
+
+    @wire.rule
+    def _(e):
+        if closed[0] and e.is_page(entity_set) and e.is_delta():
+            e.answer(503, {"error": {"code": "", "message": "held"}})
+    return lambda: closed.__setitem__(0, False)
+
+
+def test_deleted_and_created_again_between_polls_lives(case):
+    """The answer holds the row and a deletion of it, in an order that says nothing: the row lives."""
+    wire = wired(case, 40)
+    case.start("contacts")
+    case.agree()
+    release = held_back(wire)
+    # Who had opted out stays so in Campaign, whoever has the id now.
+    victim = next(r["contactid"] for r in case.dynamics.rows("contacts") if not any(
+        r[f"donot{c}"] for c in ("email", "phone", "fax", "postalmail")))
+    case.dynamics.delete("contacts", victim)
+    case.dynamics.request("PATCH", f"/contacts({victim})", {"lastname": "Again"})
+    seen = []
+
+    @wire.rule
+    def _(e):  # some servers list both
+        if e.is_page("contacts") and e.is_delta() and e.status == 200:
+            page = e.json()
+            if any(r.get("contactid") == victim for r in page["value"]):
+                gone = {"@odata.context": "#contacts/$deletedEntity", "id": victim,
+                        "reason": "deleted"}
+                e.answer(200, dict(page, value=page["value"] + [gone]))
+                seen.append(victim)
+    release()
+    case.agree()
+    expect(seen, "the answer did not hold both")
+    mine = [m["value"]["op"] for m in case.messages("crm.contact")
+            if m["key"] == victim and m["value"]]
+    expect(mine[-1] == "upsert" and "delete" not in mine, f"changes of the row: {mine}")
+
+
+def test_created_and_deleted_between_polls_ends_deleted(case):
+    """A row that nobody ever saw is reported as deleted: that is all that is written of it."""
+    wire = wired(case, 40)
+    case.start("contacts")
+    case.agree()
+    release = held_back(wire)
+    key = case.dynamics.create("contacts", {"lastname": "Mayfly"})
+    case.dynamics.delete("contacts", key)
+    release()
+    case.wait(lambda: any(m["key"] == key for m in case.messages("crm.contact")), 20,
+              "the deletion to be written")
+    case.drained("contacts", "load-campaign")
+    case.agree()
+    ops = [m["value"]["op"] for m in case.messages("crm.contact")
+           if m["key"] == key and m["value"]]
+    expect(ops == ["delete"], f"changes of the row: {ops}")
+
+
+def expire(case, wire, deleted=5):
+    """Rows are deleted and changed while nobody looks, and the token expires meanwhile."""
+    release = held_back(wire)
+    rows = case.dynamics.rows("contacts")
+    for row in rows[:deleted]:
+        case.dynamics.delete("contacts", row["contactid"])
+    case.dynamics.update("contacts", rows[-1]["contactid"], {"jobtitle": "while away"})
+    case.dynamics.create("contacts", {"lastname": "New", "emailaddress1": "n@example.com"})
+    case.dynamics_box.control.request("POST", "/_sandbox/expire-delta-tokens")
+    release()
+
+
+def test_an_expired_token_heals_and_finds_what_was_deleted(case):
+    """A full read in a new epoch; what the topic knows and the read does not meet is deleted."""
+    wire = wired(case, 200, small_pages(50))
+    case.start("contacts")
+    case.agree()
+    expire(case, wire)
+    case.agree()
+    ops = [(m["value"]["op"], m["value"]["origin"]) for m in case.messages("crm.contact")
+           if m["value"]]
+    expect(ops.count(("delete", "reconcile")) == 5, f"{ops.count(('delete', 'reconcile'))} deletes")
+    expect(len({m["value"]["epoch"] for m in case.messages("crm.contact") if m["value"]}) == 2,
+           "there are not two epochs")
+    case.each_version_once("crm.contact")
+    change_one(case, 1, "after")
+    case.agree()
+    expect("the delta token has expired" in case.log(extractor(case)), "the log does not say it")
+
+
+def test_a_token_that_is_not_taken_heals_too(case):
+    """Whatever error a server has for a bad token: the cure is the same."""
+    wire = wired(case, 60)
+    case.start("contacts")
+    case.agree()
+    victim = case.dynamics.rows("contacts")[0]["contactid"]
+    broken = []
+
+    @wire.rule
+    def _(e):
+        if e.is_page("contacts") and e.is_delta() and not broken:
+            broken.append(e.path)
+            case.dynamics.delete("contacts", victim)
+            e.answer(400, {"error": {"code": "0x80040203", "message": "Invalid token."}})
+    case.wait(lambda: broken, 20, "a delta")
+    case.agree()
+    expect("the delta token is not taken" in case.log(extractor(case)), "the log does not say it")
+
+
+def test_killed_while_it_reconciles_it_goes_on(case):
+    """Each restart goes on at the next page, with the rows that were met known from the topic."""
+    wire = wired(case, 300, small_pages())
+    case.start("contacts")
+    case.agree()
+    case.dynamics_box.fault(path="*contacts*", delay_ms=60, count=2000)
+    expire(case, wire)
+    case.wait(lambda: "reconcile" in progress(case), 20, "the full read to begin")
+    before = len([e for e in wire.pages("contacts") if not e.is_delta()])
+    for _ in range(3):
+        read = rows_in_topic(case)
+        case.wait(lambda n=read: rows_in_topic(case) > n + 20, 30, "some pages")
+        extractor(case).kill()
+        case.start("contacts", "extract-dataverse")
+    case.dynamics_box.no_faults()
+    case.agree(40)
+    case.each_version_once("crm.contact")
+    pages = len([e for e in wire.pages("contacts") if not e.is_delta()]) - before
+    expect(pages <= 30 + 3 + 3, f"{pages} pages were read for 30")
+    deletes = [m for m in case.messages("crm.contact") if m["value"] and m["value"]["op"] == "delete"]
+    expect(len(deletes) == 5, f"{len(deletes)} deletes")
+
+
+def narrow(case, fraction):
+    case.dynamics_box.control.request("POST", "/_sandbox/restrict",
+                                      {"table": "contact", "fraction": fraction})
+
+
+def test_a_narrowed_role_deletes_nobody(case):
+    """Half of the rows are hidden and the token expires: no delete is published, status says how
+    many are held back, changes go on; approve reads again first, so that a mended role costs none."""
+    case.setup("contacts", contacts=400)
+    case.start("contacts")
+    case.agree()
+    narrow(case, 0.5)
+    case.dynamics_box.control.request("POST", "/_sandbox/expire-delta-tokens")
+    case.wait(lambda: "deletes held" in progress(case), 30, "the guard to hold deletes back")
+    held = int(progress(case).split(";")[1].split()[0])
+    expect(100 < held < 300, f"{held} of 400 are held")
+    case.drained("contacts", "load-campaign")
+    expect(profiles(case) == 400, f"{profiles(case)} profiles of 400")
+    code, _, err = case.tideway("approve", "--flow", "contacts", "--deletes", "1", check=False)
+    expect(code == 0, err)
+    case.wait(lambda: case.log(extractor(case)).count("deletes held back") >= 2, 30,
+              "the guard to hold again what was not approved")
+    expect(profiles(case) == 400, f"{profiles(case)} profiles of 400")
+    narrow(case, 1)
+    change_one(case, 0, "mended")
+    expect(case.tideway("approve", "--flow", "contacts")[0] == 0, "approve")
+    case.wait(lambda: "held" not in progress(case) and progress(case).startswith("following"), 30,
+              "nothing to be held any more")
+    case.agree()
+    expect(case.tideway("approve", "--flow", "contacts", check=False)[0] == 100,
+           "nothing is held, and approve says no word")
+    deletes = [m for m in case.messages("crm.contact") if m["value"] and m["value"]["op"] == "delete"]
+    expect(not deletes, f"{len(deletes)} deletes were published")
+
+
+def test_approved_deletes_are_carried_out(case):
+    """What an operator approved is deleted, when it is still gone."""
+    case.setup("contacts", contacts=300)
+    case.start("contacts")
+    case.agree()
+    case.configure({"flows": {"contacts": {"max_deletes": 10}}})
+    extractor(case).stop()
+    for row in case.dynamics.rows("contacts")[:30]:
+        case.dynamics.delete("contacts", row["contactid"])
+    case.dynamics_box.control.request("POST", "/_sandbox/expire-delta-tokens")
+    case.start("contacts", "extract-dataverse")
+    case.wait(lambda: "30 deletes held" in progress(case), 30, "the guard to hold deletes back")
+    expect(profiles(case) == 300, f"{profiles(case)} profiles of 300")
+    expect("30 deletes" in case.tideway("approve", "--flow", "contacts")[1], "approve says no number")
+    case.agree()
+    expect(profiles(case) == 270, f"{profiles(case)} profiles of 270")
+
+
+def test_an_environment_restored_to_lower_versions_goes_on_in_a_new_epoch(case):
+    """Rows that come with versions from before are newer all the same: an epoch says so."""
+    wire = wired(case, 60)
+    case.start("contacts")
+    case.agree()
+    for i in range(3):
+        change_one(case, i, "before")
+        case.agree()
+    lowered = []
+
+    @wire.rule
+    def _(e):  # 900000 versions back, as after a restore
+        if e.is_page("contacts") and e.status == 200:
+            page = e.json()
+            for row in page["value"]:
+                if "versionnumber" in row:
+                    row["versionnumber"] -= 900000
+                    lowered.append(row["contactid"])
+            e.answer(200, page)
+    change_one(case, 5, "after the restore")
+    case.agree()
+    expect(lowered, "no version was lowered")
+    values = [m["value"] for m in case.messages("crm.contact") if m["value"]]
+    expect(len({v["epoch"] for v in values}) == 2, "there is no new epoch")
+    newest = max(values, key=lambda v: (v["epoch"], v["version"]))
+    expect(newest["version"] < 1000000, "the newest record has an old version")
+    expect("restored" in case.log(extractor(case)), "the log does not say it")
+
+
+# ---- tables without change tracking ---------------------------------------------------------------
+
+def followed(case, how, deletes):
+    """Changes arrive, restarts repeat nothing, deletes arrive where they can."""
+    case.setup("contacts", contacts=80)
+    case.configure({"flows": {"contacts": {"changes": how, "poll": "300ms",
+                                           **({"overlap": "5m"} if how == "modifiedon" else {})}}})
+    case.start("contacts")
+    case.agree()
+    for i in range(3):
+        change_one(case, i, f"change {i}")
+        case.dynamics.create("contacts", {"lastname": f"New {i}"})
+        case.agree()
+    extractor(case).kill()
+    change_one(case, 7, "while away")
+    case.start("contacts", "extract-dataverse")
+    case.agree()
+    polls = case.dynamics_box.count()
+    case.wait(lambda: case.dynamics_box.count() > polls + 6, 30, "some polls without changes")
+    case.each_version_once("crm.contact")
+    expect("no change tracking" in case.log(extractor(case)), "what is lost is not said")
+    snapshots = case.dynamics_box.count("contacts (snapshot)")
+    expect(not snapshots, "change tracking was used")
+    if deletes:
+        case.dynamics.delete("contacts", case.dynamics.rows("contacts")[0]["contactid"])
+        case.agree()
+
+
+def test_a_table_is_followed_by_modifiedon(case):
+    """Rows with a later modifiedon, with an overlap; what is repeated is not written again."""
+    followed(case, "modifiedon", False)
+
+
+def test_a_table_is_followed_by_versionnumber(case):
+    """Rows with a higher versionnumber; what is repeated is not written again."""
+    followed(case, "versionnumber", False)
+
+
+def test_a_table_is_followed_by_full_reads(case):
+    """All rows at every poll; only what differs is written, and deletes are found."""
+    followed(case, "full", True)
+
+
+# ---- limits ----------------------------------------------------------------------------------------
+
+LIMITS = [
+    ("429 with seconds", dict(status=429, headers={"Retry-After": "1"}, body='{"error":{"code":'
+     '"0x80072322","message":"Number of requests exceeded the limit of 6000."}}')),
+    ("429 by execution time", dict(status=429, headers={"Retry-After": "1"}, body='{"error":{"code":'
+     '"0x80072321","message":"Combined execution time"}}')),
+    ("429 by concurrency", dict(status=429, headers={"Retry-After": "1"}, body='{"error":{"code":'
+     '"0x80072326","message":"Number of concurrent requests"}}')),
+    ("429 without a body", dict(status=429, empty=True)),
+    ("401 in mid-run", dict(status=401, empty=True)),
+    ("500", dict(status=500, body="<html>oops</html>", headers={"Content-Type": "text/html"})),
+    ("502", dict(status=502, empty=True)),
+    ("503 with a date", dict(status=503, empty=True)),
+    ("504", dict(status=504, empty=True)),
+    ("a torn body", dict(torn=True)),
+    ("an empty 200", dict(status=200, empty=True)),
+    ("a 200 that is not JSON", dict(status=200, body="hello", headers={"Content-Type": "text/plain"})),
+    ("JSON under another name", dict(status=200, body='{"value":[]}',
+                                     headers={"Content-Type": "text/html"})),
+    ("JSON without value", dict(status=200, body="{}", headers={"Content-Type": "application/json"})),
+    ("a closed connection", dict(close=True)),
+]
+
+
+def test_whatever_dataverse_answers_the_flow_goes_on(case):
+    """Each bad answer to a delta is waited out: nothing is lost, nobody ends, no dead letter."""
+    import email.utils
+    import time
+    case.setup("contacts", contacts=20)
+    case.start("contacts")
+    case.agree()
+    for i, (name, fault) in enumerate(LIMITS):
+        if "date" in name:
+            soon = email.utils.formatdate(time.time() + 2, usegmt=True)
+            fault = dict(fault, headers={"Retry-After": soon})
+        before = sum(1 for line in case.log(extractor(case)).splitlines() if "msg=waiting" in line)
+        case.dynamics_box.fault(path="*deltatoken*", count=2, **fault)
+        change_one(case, i, name)
+        case.agree(20)
+        after = sum(1 for line in case.log(extractor(case)).splitlines() if "msg=waiting" in line)
+        expect(after > before or fault.get("status") == 401, f"{name}: nobody waited")
+    expect(not case.messages("rejected.contacts.extract-dataverse"), "there are dead letters")
+    case.each_version_once("crm.contact")
+
+
+def test_the_affinity_cookie_is_not_kept(case):
+    """A cookie would pin all requests to one server and its limits."""
+    wire = wired(case, 20)
+
+    @wire.rule
+    def _(e):
+        e.answer_headers.append(("Set-Cookie", "ARRAffinity=abc; Path=/; HttpOnly"))
+    case.start("contacts")
+    case.agree()
+    change_one(case)
+    case.agree()
+    expect(len(wire.seen) > 5, "nothing went over the wire")
+    expect(not any("Cookie" in e.headers for e in wire.seen), "a cookie came back")
+
+
+def test_polls_are_quick_after_changes_and_seldom_when_quiet(case):
+    """The interval grows while nothing changes and shrinks at once when something does."""
+    wire = wired(case, 20, {"flows": {"contacts": {"poll": {"min": "200ms", "max": "1600ms"}}}})
+    case.start("contacts")
+    case.agree()
+
+    def deltas():
+        return [e.at for e in wire.pages("contacts") if e.is_delta()]
+
+    def gaps():
+        at = deltas()
+        return [b - a for a, b in zip(at, at[1:])]
+    case.wait(lambda: gaps() and gaps()[-1] > 1.4, 30, "the interval to grow")
+    grown = gaps()
+    expect(any(g < 0.5 for g in grown[:3]), f"it was slow from the start: {grown}")
+    change_one(case)
+    count = len(deltas())
+    case.agree()
+    case.wait(lambda: len(deltas()) > count + 2, 20, "the next polls")
+    at = deltas()
+    expect(min(b - a for a, b in zip(at[count - 1:], at[count:])) < 0.6, f"it stayed slow: {gaps()}")
+
+
+def test_a_changed_column_stops_the_flow_by_name(case):
+    """Metadata changed while it runs: a mapped column of another type is exit 100, any other change
+    is not our business."""
+    wire = wired(case, 20)
+    version, changed = ["1000"], []
+
+    @wire.rule
+    def _(e):
+        if e.is_page("contacts") and e.status == 200:
+            e.answer(200, dict(e.json(), **{
+                "@Microsoft.Dynamics.CRM.globalmetadataversion": version[0]}))
+        if "EntityDefinitions(LogicalName='contact')?" in e.path and changed:
+            table = e.json()
+            for a in table["Attributes"]:
+                if a["LogicalName"] == changed[0]:
+                    a["AttributeType"] = "Integer"
+            e.answer(200, table)
+    case.start("contacts")
+    case.agree()
+    stage = extractor(case)
+    changed.append("department")  # not mapped
+    version[0] = "1001"
+    asked = len(wire.seen)
+    case.wait(lambda: any("EntityDefinitions" in e.path for e in wire.seen[asked:]), 20,
+              "the metadata to be looked at")
+    change_one(case)
+    case.agree()
+    changed[0] = "firstname"
+    version[0] = "1002"
+    wait_until(lambda: not stage.running(), 20, "the extractor to end")
+    expect(stage.process.returncode == 100, f"it ended with {stage.process.returncode}")
+    expect("firstname" in case.log(stage), "the column is not named")
+    case.world_env.stages.remove(stage)
+
+
+# ---- leadership and replay -----------------------------------------------------------------------
+
+def test_of_three_extractors_one_extracts(case):
+    """Three instances: one leads; when it is killed the next takes over within the session time-out,
+    and nobody fences anybody back and forth."""
+    import time
+    from restarts import Writer, proven, written
+    case.setup("contacts", contacts=150)
+    case.start("contacts")
+    case.agree()
+    for name in ("second", "third"):
+        case.start("contacts", "extract-dataverse", name=name)
+    writer = Writer(case)
+    writer.start()
+    writer.more(5)
+
+    def leaders():
+        return [s for s in case.stages if s.program == "extract-dataverse" and s.running()
+                and "msg=leading" in case.log(s)]
+    for _ in range(2):
+        expect(len(leaders()) == 1, f"{len(leaders())} lead")
+        dead = leaders()[0]
+        dead.kill()
+        began = time.monotonic()
+        case.wait(leaders, 20, "the next to lead")
+        took = time.monotonic() - began
+        expect(took < 2 + 3, f"the take-over took {took:.1f} s with a session time-out of 2 s")
+        before = written(case)
+        case.wait(lambda b=before: written(case) > b + 100, 30, "the flow to go on")
+    writer.finish()
+    case.agree()
+    proven(case)
+    total = sum(case.log(s).count("msg=leading")
+                for s in case.stages if s.program == "extract-dataverse")
+    expect(total == 3, f"the lead was taken {total} times for 3 leaders")
+
+
+def test_replay_from_the_source_finds_what_the_topic_missed(case):
+    """All rows are read again while changes go on; nothing is stopped, what is gone is deleted."""
+    wire = wired(case, 200, small_pages())
+    case.start("contacts")
+    case.agree()
+    hidden = case.dynamics.rows("contacts")[5]["contactid"]
+
+    @wire.rule
+    def _(e):  # a deletion that never came
+        if e.is_page("contacts") and e.is_delta() and e.status == 200:
+            page = e.json()
+            e.answer(200, dict(page, value=[r for r in page["value"] if r.get("id") != hidden]))
+    case.dynamics.delete("contacts", hidden)
+    case.drained("contacts", "load-campaign")
+    case.dynamics_box.fault(path="*skiptoken*", delay_ms=200, count=100)
+    case.tideway("replay", "--flow", "contacts", "--from", "source")
+    case.wait(lambda: "full read" in progress(case), 20, "the full read to begin")
+    change_one(case, 9, "meanwhile")
+    title = "meanwhile"
+    case.wait(lambda: any(p["cusJobTitle"] == title for p in case.campaign.rows("profile")), 10,
+              "the change to arrive")
+    expect("full read" in progress(case), "the read was over before the change arrived")
+    case.dynamics_box.no_faults()
+    case.agree(40)
+    case.wait(lambda: progress(case).startswith("following"), 20, "the full read to end")
+    case.each_version_once("crm.contact")
+
+
+def test_replay_from_the_source_since_a_time_reads_only_those_rows(case):
+    """Rows modified since a time come again; nobody is found gone by it."""
+    import datetime
+    case.setup("contacts", contacts=100)
+    case.start("contacts")
+    case.agree()
+    before = len(case.messages("crm.contact"))
+    future = (datetime.datetime.utcnow() + datetime.timedelta(hours=1)).strftime("%Y-%m-%dT%H:%M:%SZ")
+    case.tideway("replay", "--flow", "contacts", "--from", "source", "--since", future)
+    case.wait(lambda: "full read complete" in case.log(extractor(case)).split("asked by an")[-1],
+              20, "the read to end")
+    expect(len(case.messages("crm.contact")) == before, "rows that were not modified came again")
+    case.tideway("replay", "--flow", "contacts", "--from", "source", "--since",
+                 "2020-01-01T00:00:00Z")
+    case.wait(lambda: len(case.messages("crm.contact")) >= before + 100, 20, "the rows to come again")
+    expect(not any(m["value"] and m["value"]["op"] == "delete" for m in case.messages("crm.contact")),
+           "somebody was found gone")
+
+
+def test_a_long_first_read_says_how_far_it_is(case):
+    """Rows, pages, rate and per cent, in the log and in status."""
+    wired(case, 300, small_pages())
+    case.dynamics_box.fault(path="*contacts*", delay_ms=250, count=1000)
+    case.start("contacts", "extract-dataverse")
+    case.wait(lambda: "% of about 300" in progress(case) and "rows/s" in progress(case), 20,
+              "status to say it")
+    case.wait(lambda: "percent=" in case.log(extractor(case)), 20, "the log to say it")
+    case.dynamics_box.no_faults()
+    case.wait(lambda: progress(case).startswith("following"), 20, "the read to end")

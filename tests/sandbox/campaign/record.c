@@ -1,0 +1,97 @@
+/* record.c - a record as answers show it, and how a URL finds one.
+ *
+ * "Endpoints", "Must-read" (custom keys, primary keys); the order of the alphabet and "" for what is
+ * empty are those of real answers.  Standard shows no href in the answer to a GET of one record, v8
+ * does ("REST responses" of the migration's limitations).
+ */
+#include "api.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+const char *record_title(const struct resource *r, const struct record *rec, char *out, size_t size)
+{
+	const cJSON *part;
+	*out = 0;
+	cJSON_ArrayForEach(part, cJSON_GetObjectItemCaseSensitive(r->json, "titleOf"))
+	{
+		int i = resource_field(r, part->valuestring);
+		if (i >= 0 && *rec->values[i])
+			snprintf(out + strlen(out), size - strlen(out), "%s%s", *out ? " " : "",
+				 rec->values[i]);
+	}
+	return out;
+}
+
+static cJSON *group_of(cJSON *o, const char *path, const char *dot)
+{
+	char name[100];
+	snprintf(name, sizeof name, "%.*s", (int)(dot - path), path);
+	cJSON *item = cJSON_GetObjectItemCaseSensitive(o, name);
+	return item ? item : cJSON_AddObjectToObject(o, name);
+}
+
+static void add_field(const struct call *call, cJSON *o, struct resource *r, int i,
+		      const struct record *rec, const char *href)
+{
+	const struct field *f = &r->fields[i];
+	const char *dot = strchr(f->path, '.');
+	char text[800];
+
+	if (f->kind == K_LINK) {
+		cJSON_AddItemToObject(o, f->path, link_json(call, r, f, rec));
+	} else if (f->kind == K_COLLECTION) {
+		snprintf(text, sizeof text, "%s/%s/", href, f->path);
+		cJSON_AddStringToObject(cJSON_AddObjectToObject(o, f->path), "href", text);
+	} else if (dot) {
+		cJSON_AddItemToObject(group_of(o, f->path, dot), dot + 1,
+				      value_json(f, rec->values[i]));
+	} else if (!strcmp(f->path, "title")) {
+		cJSON_AddStringToObject(o, "title", record_title(r, rec, text, sizeof text));
+	} else {
+		cJSON_AddItemToObject(o, f->path, value_json(f, rec->values[i]));
+	}
+}
+
+cJSON *record_json(const struct call *call, struct resource *r, const struct record *rec,
+		   bool with_href)
+{
+	cJSON *o = cJSON_CreateObject();
+	char pkey[100], href[600];
+	bool done = !with_href;
+
+	acs_href(call, r, rec->id, pkey, href, sizeof href);
+	cJSON_AddStringToObject(o, "PKey", pkey);
+	for (int i = 0; i < r->count; i++) {
+		if (!done && strcmp(r->fields[i].path, "href") > 0) {
+			cJSON_AddStringToObject(o, "href", href);
+			done = true;
+		}
+		if (field_shown(call, &r->fields[i]))
+			add_field(call, o, r, i, rec, href);
+	}
+	if (!done)
+		cJSON_AddStringToObject(o, "href", href);
+	return o;
+}
+
+bool has_key(const struct campaign *c, const struct resource *r)
+{
+	if (!strcmp(r->name, "profile"))
+		return !c->store.no_external_key;
+	return r->built_in || !c->store.no_custom_keys;
+}
+
+bool record_find(const struct call *call, struct resource *r, const char *id, struct record *rec)
+{
+	struct store *s = &call->c->store;
+
+	if (*id == '@') {
+		int64_t number = store_pkey_id(s, resource_kind(s, r), id);
+		return (number && store_by_id(r, number, rec)) || fail_pkey(call, r, id, false);
+	}
+	if (!has_key(call->c, r))
+		return fail_pkey(call, r, id, false);
+	return store_by_key(r, id, rec) || fail_key(call, r, id, false);
+}
