@@ -263,10 +263,13 @@ static int by_place(const void *a, const void *b)
 int command_check(int argc, char **argv)
 {
 	bool json = false, offline = false;
-	struct option_spec specs[] = {
-	    {.name = "json", .help = "one JSON object on stdout, for machines", .flag = &json},
-	    {.name = "offline", .help = "ask no live system", .flag = &offline},
-	    {0}};
+	struct option_spec specs[] = {{.name = "json",
+				       .help = "one JSON object on stdout; default: lines of text",
+				       .flag = &json},
+				      {.name = "offline",
+				       .help = "ask no live system; default: those that answer",
+				       .flag = &offline},
+				      {0}};
 	struct command_line line = {
 	    .name = "tideway check",
 	    .arguments = "",

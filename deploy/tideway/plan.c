@@ -341,14 +341,17 @@ int command_plan(int argc, char **argv)
 	struct planner p = {.sample = -1, .since = {-1}};
 	struct option_spec specs[] = {
 	    {.name = "flow", .arg = "NAME", .help = "the flow; no default", .text = &flow_name},
-	    {.name = "key", .arg = "ID", .help = "only this row", .text = &p.key},
+	    {.name = "key",
+	     .arg = "ID",
+	     .help = "only this row; default: those of --sample",
+	     .text = &p.key},
 	    {.name = "sample",
 	     .arg = "N",
 	     .help = "the first N rows of the topic; 0 is all; default: 100",
 	     .number = &p.sample},
 	    {.name = "since",
 	     .arg = "TIME",
-	     .help = "rows that came since, like 2026-01-31T00:00:00Z",
+	     .help = "rows that came since; default: whenever",
 	     .text = &since},
 	    {0}};
 	struct command_line line = {
