@@ -3,6 +3,7 @@ import json
 import os
 import shutil
 
+import reader
 from case import TOP, expect
 
 FIELDS = [{"from": "firstname", "to": "firstName"}, {"from": "lastname", "to": "lastName"},
@@ -92,6 +93,30 @@ def test_a_deleted_contact_is_deactivated(case):
     expect(not case.campaign.find("profile", lost), "a profile was made to be deactivated")
     tombs = [m for m in case.messages("campaign.profile") if m["value"] is None]
     expect(not tombs, f"the topic forgets a key that Campaign keeps: {tombs}")
+
+
+def test_a_merged_contact_follows_the_winner(case):
+    """A merge in Dynamics deletes the loser's profile and brings the merged values to the winner's;
+    the loser's cards lead to the winner."""
+    case.setup("contacts", "loyalty-cards", contacts=30, overlay=contacts())
+    started(case)
+    case.start("loyalty-cards")
+    rows = case.dynamics.rows("contacts")
+    owners = {c["_new_contactid_value"] for c in case.dynamics.rows("new_loyaltycards")}
+    loser = next(r["contactid"] for r in rows if r["contactid"] in owners)
+    winner = next(r["contactid"] for r in rows if r["contactid"] != loser)
+    case.wait(lambda: not reader.compare_cards(case.dynamics, case.campaign, 3)[1], 30, "the cards")
+
+    def row(key):
+        return {"@odata.type": "Microsoft.Dynamics.CRM.contact", "contactid": key}
+    case.dynamics.request("POST", "/Merge", {
+        "Target": row(winner), "Subordinate": row(loser), "PerformParentingChecks": False,
+        "UpdateContent": {"@odata.type": "Microsoft.Dynamics.CRM.contact", "lastname": "Both"}})
+    case.wait(lambda: not case.campaign.find("profile", loser), 20, "the loser's profile to be gone")
+    case.wait(lambda: case.campaign.find("profile", winner)["lastName"] == "Both", 20, "the winner")
+    case.wait(lambda: not reader.compare_cards(case.dynamics, case.campaign, 3)[1], 20,
+              "the loser's cards to follow")
+    expect(len(case.campaign.rows("profile")) == 29, "other profiles came or went")
 
 
 def test_what_is_set_at_creation_is_never_written_again(case):
