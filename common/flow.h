@@ -110,6 +110,15 @@ enum { MAX_DELETES_FLOOR = 100 };
 
 enum deletes { DELETES_APPLY, DELETES_IGNORE, DELETES_DEACTIVATE };
 
+/* How an extractor finds what changed in a table. */
+enum changes {
+	CHANGES_TRACKING,      /* change tracking: nothing is lost */
+	CHANGES_MODIFIEDON,    /* rows with a later modifiedon: deletes are lost, and imports that
+				* set modifiedon back */
+	CHANGES_VERSIONNUMBER, /* rows with a higher versionnumber: deletes are lost */
+	CHANGES_FULL,	       /* all rows at every poll, compared */
+};
+
 struct flow {
 	const char *name;
 	struct place at;
@@ -148,6 +157,9 @@ struct flow {
 	/* address: filter, how a record is found; NULL: by its key */
 	const char *filter_name, *filter_parameter;
 };
+
+/* A percentage of few rows would be none. */
+enum { MAX_DELETES_FLOOR = 100 };
 
 const char *flow_kind_name(enum flow_kind kind);
 

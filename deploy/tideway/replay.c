@@ -49,7 +49,7 @@ int command_replay(int argc, char **argv)
 	    {.name = "flow", .arg = "NAME", .help = "the flow; no default", .text = &flow_name},
 	    {.name = "stage",
 	     .arg = "NAME",
-	     .help = "a transformer or loader; no default",
+	     .help = "a transformer or loader (not with source); no default",
 	     .text = &stage_name},
 	    {.name = "from",
 	     .arg = "WHERE",

@@ -43,7 +43,7 @@ class Sandbox:
                 return True
             except OSError:
                 return False
-        wait_until(answers, 10, f"{name} to answer")
+        wait_until(answers, 90, f"{name} to answer")
 
     def stop(self):
         if self.process.poll() is None:
