@@ -96,18 +96,6 @@ struct log_files {
 	const char *columns[LOG_COLUMNS]; /* header texts; NULL when not exported */
 };
 
-/* How an extractor finds what changed in a table. */
-enum changes {
-	CHANGES_TRACKING,      /* change tracking: nothing is lost */
-	CHANGES_MODIFIEDON,    /* rows with a later modifiedon: deletes are lost, and imports that
-				* set modifiedon back */
-	CHANGES_VERSIONNUMBER, /* rows with a higher versionnumber: deletes are lost */
-	CHANGES_FULL,	       /* all rows at every poll, compared */
-};
-
-/* A percentage of few rows would be none. */
-enum { MAX_DELETES_FLOOR = 100 };
-
 enum deletes { DELETES_APPLY, DELETES_IGNORE, DELETES_DEACTIVATE };
 
 /* How an extractor finds what changed in a table. */
