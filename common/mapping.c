@@ -519,10 +519,11 @@ struct mapping *mapping_compile(const struct flow *flow, const struct table *tab
 	else if (key->type != ATTRIBUTE_STRING || (key->length && key->length < 36))
 		problem(problems, flow->at, "the key %s must be a string of at least 36 characters",
 			flow->key);
-	if (!table->change_tracking)
+	if (flow->changes == CHANGES_TRACKING && !table->change_tracking)
 		problem(problems, flow->at,
-			"table %s has no change tracking; enable it in Dynamics (it cannot be "
-			"undone), then `tideway metadata pull`",
+			"table %s has no change tracking: enable it in Dynamics (it cannot be undone) "
+			"and run `tideway metadata pull`, or set \"changes\" to modifiedon, "
+			"versionnumber or full",
 			table->name);
 	for (size_t i = 0; i < flow->field_count; i++)
 		compile_field(m, &flow->fields[i], problems);

@@ -29,11 +29,6 @@ static void check_links(const struct config *c, const struct flow *f, struct pro
 /* The columns that a way to find changes needs. */
 static void check_changes(const struct flow *f, const struct table *t, struct problems *p)
 {
-	if (f->changes == CHANGES_TRACKING && !t->change_tracking)
-		problem(p, f->at,
-			"table %s has no change tracking: enable it in Dynamics and run `tideway "
-			"metadata pull`, or set \"changes\" to modifiedon, versionnumber or full",
-			f->table);
 	if (f->changes == CHANGES_MODIFIEDON && !table_column(t, "modifiedon"))
 		problem(p, f->at,
 			"table %s has no column modifiedon: set \"changes\" to "

@@ -187,9 +187,12 @@ static bool take_table(struct store *s, cJSON *json, char *why, size_t size)
 		note_option_set(s, &fresh.columns[fresh.count - 1]);
 	}
 	if (fresh.intersect) /* its two GUIDs are no lookups to a reader */
-		for (int i = 0; i < fresh.count; i++)
+		for (int i = 0; i < fresh.count; i++) {
 			snprintf(fresh.columns[i].property, sizeof fresh.columns[i].property, "%s",
 				 fresh.columns[i].name);
+			if (fresh.columns[i].type == T_LOOKUP)
+				fresh.columns[i].type_name = "Uniqueidentifier";
+		}
 	for (int i = 0; i < s->count && !t; i++)
 		if (!strcmp(s->tables[i].name, fresh.name))
 			t = &s->tables[i];
