@@ -187,8 +187,8 @@ enum result campaign_answer(const struct http_response *res, mono_time now, stru
 
 /* ---- metadata --------------------------------------------------------------------------------- */
 
-static enum result get(struct campaign *c, const char *path, mono_time now, cJSON **json,
-		       int *status, struct error *err)
+static enum result get(struct campaign *c, const char *path, const char *key, mono_time now,
+		       cJSON **json, int *status, struct error *err)
 {
 	struct buffer url = BUFFER(8192);
 	struct http_response res = {0};
@@ -198,7 +198,7 @@ static enum result get(struct campaign *c, const char *path, mono_time now, cJSO
 	enum result r = oauth_ensure(&c->oauth, c->http, now, err);
 	if (r != OK)
 		return r;
-	campaign_url(c, path, NULL, &url);
+	campaign_url(c, path, key, &url);
 	struct http_request req = {.method = "GET",
 				   .url = url.data,
 				   .max_response_bytes = CAMPAIGN_METADATA_MAX_BYTES,
@@ -225,8 +225,17 @@ static enum result get(struct campaign *c, const char *path, mono_time now, cJSO
 	return r;
 }
 
-/* Fields of a resource or, nested, of an item like location.  Links and collections are left
- * out: nothing is mapped to them directly. */
+enum result campaign_record(struct campaign *c, const char *path, const char *key, mono_time now,
+			    cJSON **json, struct error *err)
+{
+	int status;
+	enum result r = get(c, path, key, now, json, &status, err);
+
+	return r == REJECT && !strcmp(err->reason, "not-found") ? OK : r;
+}
+
+/* Fields of a resource or, nested, of an item like location.  Collections are left out: nothing is
+ * mapped to them. */
 static void read_fields(struct resource *r, const char *prefix, const cJSON *content)
 {
 	const cJSON *f, *v;
@@ -241,7 +250,7 @@ static void read_fields(struct resource *r, const char *prefix, const cJSON *con
 			read_fields(r, path, inner);
 			continue;
 		}
-		if (!type || !strcmp(type, "link") || !strcmp(type, "collection"))
+		if (!type || !strcmp(type, "collection"))
 			continue;
 		/* "number" is told apart by the raw type, long or double. */
 		bool number = !strcmp(type, "number") && raw;
@@ -252,6 +261,8 @@ static void read_fields(struct resource *r, const char *prefix, const cJSON *con
 							    : type);
 		json_int(f, "length", &a->length);
 		a->read_only = json_is_true(f, "readOnly");
+		const char *target = json_string(f, "resTarget");
+		a->target = target && a->type == ATTRIBUTE_LINK ? xstrdup(target) : NULL;
 		cJSON_ArrayForEach(v, values)
 		{
 			const char *name = json_string(v, "name");
@@ -275,7 +286,7 @@ enum result campaign_resource(struct campaign *c, const char *name, mono_time no
 		_cleanup_(freep) char *api = xasprintf("%s/%s", roots[i], name);
 		cJSON *json;
 		int status;
-		r = get(c, path, now, &json, &status, err);
+		r = get(c, path, NULL, now, &json, &status, err);
 		if (r == OK) {
 			struct resource *res = resource_new(name, api);
 			read_fields(res, "", cJSON_GetObjectItemCaseSensitive(json, "content"));

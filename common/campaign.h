@@ -8,6 +8,8 @@
 #ifndef TIDEWAY_CAMPAIGN_H
 #define TIDEWAY_CAMPAIGN_H
 
+#include <cjson/cJSON.h>
+
 #include "http.h"
 #include "metadata.h"
 #include "oauth.h"
@@ -40,6 +42,10 @@ size_t campaign_headers(const struct campaign *c, const char *headers[HTTP_HEADE
  *           anything else: this body will never be accepted
  *   FATAL   the resource or its identification key do not exist, or the API key is refused */
 enum result campaign_answer(const struct http_response *res, mono_time now, struct error *err);
+
+/* One record by its key, for who wants to compare.  *json is NULL with OK when there is none. */
+enum result campaign_record(struct campaign *c, const char *path, const char *key, mono_time now,
+			    cJSON **json, struct error *err);
 
 /* A resource's metadata, live, under profileAndServicesExt or customResources. */
 enum result campaign_resource(struct campaign *c, const char *name, mono_time now,

@@ -12,6 +12,7 @@
 #include <uuid/uuid.h>
 
 #include "arena.h"
+#include "changed.h"
 #include "json.h"
 #include "log.h"
 #include "reject.h"
@@ -25,6 +26,12 @@ struct position {
 	int64_t committed; /* what is committed */
 };
 
+/* What the transformer says of records that were written with another schema than ours. */
+struct other_schema {
+	int32_t id;
+	bool lacks;
+};
+
 struct loop {
 	struct stage *stage;
 	const struct transformer *t;
@@ -34,6 +41,8 @@ struct loop {
 	avro_value_t in_value, out_value;
 	struct buffer encoded;
 	rd_kafka_t *consumer, *producer;
+	struct other_schema *others;
+	size_t other_count;
 	struct position *positions;
 	size_t position_count;
 	bool in_transaction;
@@ -139,9 +148,15 @@ static rd_kafka_topic_partition_list_t *to_commit(struct loop *l)
 
 	for (size_t i = 0; i < l->position_count; i++) {
 		struct position *p = &l->positions[i];
-		if (p->ours && p->next > p->committed)
-			rd_kafka_topic_partition_list_add(list, l->stage->self->input, (int32_t)i)
-			    ->offset = p->next;
+		if (!p->ours || p->next <= p->committed)
+			continue;
+		rd_kafka_topic_partition_t *at =
+		    rd_kafka_topic_partition_list_add(list, l->stage->self->input, (int32_t)i);
+		char metadata[CHANGED_METADATA_MAX];
+		changed_metadata(l->out_id, metadata);
+		at->offset = p->next;
+		at->metadata = xstrdup(metadata); /* freed with the list */
+		at->metadata_size = strlen(metadata);
 	}
 	return list;
 }
@@ -329,6 +344,28 @@ static enum result dead_letter(struct loop *l, const rd_kafka_message_t *m, cons
 	return r;
 }
 
+static bool lacks(struct loop *l, const rd_kafka_message_t *m)
+{
+	int32_t id;
+	const char *schema = wire_written_schema(l->stage->wire, m->payload, m->len, &id);
+
+	if (!l->t->lacks || !schema || id == l->in_id)
+		return false;
+	for (size_t i = 0; i < l->other_count; i++)
+		if (l->others[i].id == id)
+			return l->others[i].lacks;
+	const char *column = l->t->lacks(l->state, schema);
+	if (column)
+		log_warn(
+		    "records were read before the filter asked for a column of theirs; they are "
+		    "left out until the extractor, started with this configuration, has read "
+		    "them anew",
+		    "column", column, "schema", log_int(id), NULL);
+	l->others = xrealloc(l->others, (l->other_count + 1) * sizeof *l->others);
+	l->others[l->other_count++] = (struct other_schema){id, column};
+	return column;
+}
+
 /* RETRY: the same record again later. */
 static enum result transform(struct loop *l, const rd_kafka_message_t *m)
 {
@@ -336,7 +373,11 @@ static enum result transform(struct loop *l, const rd_kafka_message_t *m)
 	struct error err = {0};
 	enum result r;
 
-	if (!m->payload) { /* a tombstone stays one */
+	if (!m->payload) {
+		if (l->t->tombstone && !l->t->tombstone(l->state)) {
+			l->skipped++;
+			return OK;
+		}
 		r = begin_transaction(l);
 		return r == OK ? produce(l, m, m->key, m->key_len, NULL, 0) : r;
 	}
@@ -349,6 +390,7 @@ static enum result transform(struct loop *l, const rd_kafka_message_t *m)
 		return FATAL;
 	if (r == OK) {
 		avro_value_reset(&l->out_value);
+		out.lacks = lacks(l, m);
 		r = l->t->process(l->state, &l->in_value, &out, &err);
 	}
 	if (r == OK && !out.emit) {
@@ -363,13 +405,16 @@ static enum result transform(struct loop *l, const rd_kafka_message_t *m)
 		l->err = err;
 		return r;
 	}
-	r = produce(l, m, out.key ? out.key : m->key, out.key ? strlen(out.key) : m->key_len,
-		    l->encoded.data, l->encoded.len);
-	if (r != REJECT)
-		return r;
-	error_reject(&err, "too-large", "a record of %zu bytes is more than a message may have",
-		     l->encoded.len);
-	return dead_letter(l, m, &err);
+	const void *key = out.key ? out.key : m->key;
+	size_t key_len = out.key ? strlen(out.key) : m->key_len;
+	r = produce(l, m, key, key_len, l->encoded.data, l->encoded.len);
+	if (r == REJECT) {
+		error_reject(&err, "too-large",
+			     "a record of %zu bytes is more than a message may have",
+			     l->encoded.len);
+		return dead_letter(l, m, &err);
+	}
+	return r == OK && out.tombstone ? produce(l, m, key, key_len, NULL, 0) : r;
 }
 
 static void done(struct loop *l, const rd_kafka_message_t *m)
@@ -519,6 +564,24 @@ static enum result init_transactions(struct loop *l)
 	return OK;
 }
 
+/* Registers what is written, and says what is different from what was written before. */
+static enum result register_output(struct loop *l, struct error *err)
+{
+	struct stage *s = l->stage;
+	_cleanup_(freep) char *subject = xasprintf("%s-value", s->self->output), *latest = NULL;
+	enum result r = registry_latest(s->registry, subject, &latest, err);
+	bool committed;
+
+	if (r == OK)
+		r = schema_register(s->registry, s->self->output, l->out->json, &l->out_id, err);
+	if (r == OK) {
+		int32_t last = changed_last_id(l->consumer, s->self->input, &committed);
+		if (committed)
+			changed_say(s->registry, last, latest, l->out_id, l->out->json);
+	}
+	return r;
+}
+
 static enum result start(struct loop *l, struct error *err)
 {
 	struct stage *s = l->stage;
@@ -543,7 +606,7 @@ static enum result start(struct loop *l, struct error *err)
 	if (r == OK)
 		r = schema_register(s->registry, s->self->input, l->in->json, &l->in_id, err);
 	if (r == OK)
-		r = schema_register(s->registry, s->self->output, l->out->json, &l->out_id, err);
+		r = register_output(l, err);
 	if (r == OK && (r = init_transactions(l)) != OK)
 		*err = l->err;
 	if (r != OK)
@@ -589,6 +652,8 @@ static void map_line(struct loop *l, const char *line, size_t len)
 		if (out.key)
 			cJSON_AddStringToObject(answer, "key", out.key);
 		cJSON_AddItemToObject(answer, "value", record_to_json(&l->out_value));
+		if (out.tombstone)
+			cJSON_AddTrueToObject(answer, "tombstone");
 	}
 	print_line(answer);
 	cJSON_Delete(json);
@@ -648,6 +713,7 @@ static enum result run(struct stage *s, void *arg, struct error *err)
 	avro_value_decref(&l.out_value);
 	buffer_free(&l.encoded);
 	free(l.positions);
+	free(l.others);
 	l.t->close(l.state);
 	return r;
 }

@@ -12,8 +12,7 @@
  *        └──▶ PATCH again ── 404 after "already exists" ──▶ another record has a value that must be
  *                                                           unique: a dead letter
  *
- * Empty values are written as "" (Campaign shows them so; null is not documented), consent flags
- * are left out unless they are true.
+ * body.h says what the JSON looks like.  An update (a deactivation) of what is gone is done, too.
  */
 #include <cjson/cJSON.h>
 #include <stdio.h>
@@ -21,6 +20,7 @@
 #include <string.h>
 
 #include "arena.h"
+#include "body.h"
 #include "campaign.h"
 #include "load_loop.h"
 
@@ -32,7 +32,8 @@ enum { UNKNOWN_ANSWERS_MAX = 6 };
 
 struct write {
 	char *key;
-	char *body; /* JSON object without the key; NULL: delete */
+	char *body;   /* of a PATCH: a JSON object without the key; NULL: delete */
+	char *create; /* of a POST, without the key; NULL: what is not there is not made */
 };
 
 struct campaign_loader {
@@ -84,61 +85,6 @@ static enum result campaign_open(struct stage *s, void **state, struct error *er
 
 /* ---- a record --------------------------------------------------------------------------------- */
 
-static cJSON *leaf(const struct attribute *a, const avro_value_t *value)
-{
-	char text[25];
-
-	switch (a->type) {
-	case ATTRIBUTE_DATE:
-		if (!date_format((int32_t)record_long(value), text))
-			return NULL;
-		return cJSON_CreateString(text);
-	case ATTRIBUTE_DATETIME:
-		if (!datetime_format((wall_time){record_long(value)}, ' ', text))
-			return NULL;
-		return cJSON_CreateString(text);
-	default:
-		return record_to_json(value);
-	}
-}
-
-/* Fields that the record's own schema does not have are not written: a record from before a
- * mapping change must not clear what it knows nothing of. */
-static enum result add_fields(struct campaign_loader *l, const char *prefix,
-			      const avro_value_t *row, cJSON *object, struct error *err)
-{
-	size_t n;
-
-	avro_value_get_size(row, &n);
-	for (size_t i = 0; i < n; i++) {
-		avro_value_t field, some;
-		const char *name;
-		char path[256];
-		bool keeps = true;
-		avro_value_get_by_index(row, i, &field, &name);
-		snprintf(path, sizeof path, "%s%s%s", prefix, *prefix ? "." : "", name);
-		bool there = record_some(&field, &some);
-		if (there && avro_value_get_type(&some) == AVRO_RECORD) {
-			cJSON *inner = cJSON_AddObjectToObject(object, name);
-			enum result r = add_fields(l, path, &some, inner, err);
-			if (r != OK)
-				return r;
-			continue;
-		}
-		const struct attribute *a = mapping_attribute(l->stage->mapping, path, &keeps);
-		if (!a || (!there && keeps))
-			continue; /* not mapped any more, or to be left alone */
-		int flag = 0;
-		if (keeps && (avro_value_get_boolean(&some, &flag) || !flag))
-			continue; /* consent is never given here, whoever wrote the record */
-		cJSON *json = there ? leaf(a, &some) : cJSON_CreateString("");
-		if (!json)
-			return error_reject(err, "bad-date", "%s is out of range", path);
-		cJSON_AddItemToObject(object, name, json);
-	}
-	return OK;
-}
-
 static struct write *write_new(const char *key, size_t len)
 {
 	struct write *w = xcalloc(1, sizeof *w);
@@ -151,6 +97,7 @@ static void write_free(void *record)
 	struct write *w = record;
 	free(w->key);
 	free(w->body);
+	free(w->create);
 	free(w);
 }
 
@@ -158,15 +105,15 @@ static enum result campaign_prepare(void *state, const rd_kafka_message_t *m,
 				    struct load_record *out, struct error *err)
 {
 	struct campaign_loader *l = state;
-	avro_value_t *change, row, field;
+	avro_value_t *change;
+	struct body body;
 	struct change_head head;
 	int32_t id;
 
 	if (!m->key_len)
 		return error_reject(err, "no-key", "a record without a key");
 	if (!m->payload) {
-		if (l->stage->flow->apply_deletes)
-			out->record = write_new(m->key, m->key_len);
+		out->record = write_new(m->key, m->key_len);
 		out->is_delete = true;
 		return OK;
 	}
@@ -179,27 +126,23 @@ static enum result campaign_prepare(void *state, const rd_kafka_message_t *m,
 	change_get_head(change, &head);
 	if (head.op == CHANGE_DELETE) {
 		out->is_delete = true;
-		if (l->stage->flow->apply_deletes)
-			out->record = write_new(m->key, m->key_len);
+		out->record = write_new(m->key, m->key_len);
 		return OK;
 	}
-	field = record_field(change, CHANGE_ROW);
-	if (!record_some(&field, &row))
-		return error_reject(err, "bad-change", "an upsert without a row");
-	cJSON *json = cJSON_CreateObject();
-	r = add_fields(l, "", &row, json, err);
-	if (r == OK) {
-		struct write *w = write_new(m->key, m->key_len);
-		w->body = cJSON_PrintUnformatted(json);
-		out->record = w;
-	}
-	cJSON_Delete(json);
-	return r;
+	r = body_of(l->stage->mapping, change, &body, err);
+	if (r != OK)
+		return r;
+	struct write *w = write_new(m->key, m->key_len);
+	w->body = cJSON_PrintUnformatted(body.patch);
+	w->create = body.create ? cJSON_PrintUnformatted(body.create) : NULL;
+	out->record = w;
+	body_free(&body);
+	return OK;
 }
 
 /* ---- requests --------------------------------------------------------------------------------- */
 
-/* The body of a POST is the one of the PATCH with the key in front. */
+/* The key in front of what making the record writes. */
 static void post_body(struct campaign_loader *l, const struct write *w)
 {
 	cJSON *key = cJSON_CreateString(w->key);
@@ -208,7 +151,7 @@ static void post_body(struct campaign_loader *l, const struct write *w)
 	cJSON_Delete(key);
 	buffer_reset(&l->body);
 	buffer_printf(&l->body, "{\"%s\":%s%s%s", l->stage->flow->key, quoted,
-		      w->body[1] == '}' ? "" : ",", w->body + 1);
+		      w->create[1] == '}' ? "" : ",", w->create + 1);
 }
 
 static enum result campaign_request(void *state, struct load_job *job, struct http_request *req,
@@ -263,6 +206,8 @@ static enum result campaign_result(void *state, struct load_job *job,
 		oauth_forget(&l->campaign.oauth, job->token);
 	if (!w->body)
 		return not_found ? OK : r;
+	if (not_found && !w->create)
+		return OK; /* an update of what is not there */
 	if (job->step == PATCH_AFTER_DUPLICATE && not_found)
 		return error_reject(
 		    err, "duplicate-key",

@@ -69,16 +69,23 @@ SHOWS(mappings_that_cannot_be_are_refused)
 
 SHOWS(consent_is_never_given_by_accident)
 {
-	/* values and defaults that would write false, for each of the eight */
-	for (size_t i = 0; consent_flags[i]; i++) {
-		char fields[200];
-		snprintf(fields, sizeof fields, "{from: donotemail, to: %s, default: false}",
-			 consent_flags[i]);
-		refused(fields, consent_flags[i]);
-		snprintf(fields, sizeof fields, "{from: donotemail, to: %s, values: {true: false}}",
-			 consent_flags[i]);
-		refused(fields, consent_flags[i]);
-	}
+	/* Whatever says false in so many words, for each of the eight. */
+	static const char *const says_false[] = {
+	    "{from: donotemail, to: %s, default: false}",
+	    "{constant: \"false\", to: %s}",
+	    "{from: donotemail, to: %s, values: {true: false}}",
+	    "{from: gendercode, to: %s, values: {1: true}, otherwise: false}",
+	    "{from: donotemail, to: %s, when_null: clear}",
+	};
+	for (size_t i = 0; consent_flags[i]; i++)
+		for (size_t k = 0; k < sizeof says_false / sizeof *says_false; k++) {
+			char fields[200];
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wformat-nonliteral"
+			snprintf(fields, sizeof fields, says_false[k], consent_flags[i]);
+#pragma GCC diagnostic pop
+			refused(fields, consent_flags[i]);
+		}
 }
 
 SHOWS(the_eight_flags_are_these)
@@ -126,7 +133,8 @@ static enum result map(const char *fields, const char *row, char *out, size_t si
 	if (r != OK)
 		fail_msg("the row is no source record: %s", err->text);
 	cJSON_Delete(json);
-	r = mapping_apply(m, &source, &target, err);
+	struct mapped_change change;
+	r = mapping_apply(m, &source, false, &target, &change, err);
 	if (r == OK) {
 		json = record_to_json(&target);
 		char *text = cJSON_PrintUnformatted(cJSON_GetObjectItem(json, "row"));
@@ -159,6 +167,31 @@ static void rejects(const char *fields, const char *row, const char *word)
 	if (map(fields, row, out, sizeof out, &err) != REJECT)
 		fail_msg("not rejected: %s", row);
 	assert_contains(err.text, word);
+}
+
+SHOWS(no_false_gets_past_the_guard_however_it_is_made)
+{
+	static const struct {
+		const char *field, *row;
+	} made[] = {
+	    {"{from: donotemail, to: %s}", "{\"donotemail\":false}"},
+	    {"{from: donotemail, to: %s}", "{}"},
+	    {"{from: donotemail, to: %s, convert: invert}", "{\"donotemail\":true}"},
+	    {"{any: [donotemail, donotfax], to: %s}", "{\"donotemail\":false,\"donotfax\":false}"},
+	    {"{from: nickname, to: %s, values: {yes: true}}", "{\"nickname\":\"false\"}"},
+	    {"{from: nickname, to: %s, values: {yes: true}, otherwise: ~}",
+	     "{\"nickname\":\"no\"}"},
+	};
+	for (size_t i = 0; consent_flags[i]; i++)
+		for (size_t k = 0; k < sizeof made / sizeof *made; k++) {
+			char field[200], want[100];
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wformat-nonliteral"
+			snprintf(field, sizeof field, made[k].field, consent_flags[i]);
+#pragma GCC diagnostic pop
+			snprintf(want, sizeof want, "{\"%s\":null}", consent_flags[i]);
+			maps(field, made[k].row, want);
+		}
 }
 
 SHOWS(fields_are_renamed_and_nested)
@@ -199,14 +232,11 @@ SHOWS(a_loader_leaves_flags_alone_and_clears_the_rest)
 	struct problems p = {0};
 	struct config *c = fixture_config(NULL, &p);
 	struct mapping *m = mapping_compile(config_flow(c, "contacts"), contact, profile, &p);
-	bool keeps;
 
 	assert_non_null(m);
-	assert_non_null(mapping_attribute(m, "blackListEmail", &keeps));
-	assert_true(keeps);
-	assert_non_null(mapping_attribute(m, "location.city", &keeps));
-	assert_false(keeps);
-	assert_null(mapping_attribute(m, "age", &keeps));
+	assert_true(mapping_attribute(m, "blackListEmail")->null_keeps);
+	assert_false(mapping_attribute(m, "location.city")->null_keeps);
+	assert_null(mapping_attribute(m, "age"));
 	mapping_free(m);
 	config_free(c);
 }
@@ -251,9 +281,10 @@ SHOWS(an_extractor_selects_what_is_mapped_and_no_more)
 	size_t n;
 	const char *const *columns = mapping_columns(m, &n);
 
-	assert_int_equal(n, 2);
+	assert_int_equal(n, 3);
 	assert_string_equal(columns[0], "firstname");
 	assert_string_equal(columns[1], "lastname");
+	assert_string_equal(columns[2], "merged"); /* who lost a merge must be known */
 	mapping_free(m);
 	config_free(c);
 }
@@ -285,6 +316,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(mappings_that_cannot_be_are_refused),
 	    cmocka_unit_test(consent_is_never_given_by_accident),
+	    cmocka_unit_test(no_false_gets_past_the_guard_however_it_is_made),
 	    cmocka_unit_test(the_eight_flags_are_these),
 	    cmocka_unit_test(fields_are_renamed_and_nested),
 	    cmocka_unit_test(choices_are_mapped_by_value_label_or_replacement),
