@@ -138,6 +138,9 @@ static void on_row(struct dataverse *d, struct table *t, const char *key, const 
 		return;
 	if (!key_find(d, t, &k))
 		key_absent(t, &k, rep);
+	else if (key[len + 1] == '/' && (request_header(req, "Range") ||
+					 !strncmp(req->query, "size=", 5))) /* a download */
+		api_not_implemented(rep, "file and image columns");
 	else if (key[len + 1] == '/')
 		api_read_behind(d, t, k.id, key + len + 1, req, rep);
 	else if (key[len + 1])

@@ -288,6 +288,10 @@ static void read_property(struct dataverse *d, struct table *t, const char *id,
 	struct text sql = {0}, o = {0};
 	char root[400];
 
+	if (raw && c->type == T_IMAGE) {
+		api_not_implemented(rep, "file and image columns");
+		return;
+	}
 	if (*req->query) {
 		query_fail(rep, "Query options cannot be applied to the requested resource.");
 		return;
