@@ -175,6 +175,7 @@ static bool take_table(struct store *s, cJSON *json, char *why, size_t size)
 			      .tracking = truth(json, "changeTracking"),
 			      .intersect = truth(json, "isIntersect"),
 			      .visible = 1,
+			      .samples = (long)number(json, "samples", 0),
 			      .samples_per_contact = number(json, "samplesPerContact", 0),
 			      .json = json};
 	fresh.columns = calloc((size_t)cJSON_GetArraySize(columns) + 1, sizeof *fresh.columns);
@@ -248,8 +249,11 @@ void store_index(struct store *s, const struct table *t)
 
 	text_printf(&sql, "CREATE INDEX IF NOT EXISTS \"%s_v\" ON \"%s\"(_version);", t->name,
 		    t->name);
+	/* none for who owns a row and its currency: every row has one and most the same, and an
+	 * index of a million equal values costs more memory than it saves time */
 	for (int i = 0; i < t->count; i++)
-		if (t->columns[i].type == T_LOOKUP && cJSON_GetArraySize(t->columns[i].targets))
+		if (t->columns[i].type == T_LOOKUP && cJSON_GetArraySize(t->columns[i].targets) &&
+		    !t->columns[i].system && !cJSON_HasObjectItem(t->columns[i].json, "default"))
 			text_printf(&sql,
 				    "CREATE INDEX IF NOT EXISTS \"%s_%s\" ON \"%s\"(\"%s\") "
 				    "WHERE \"%s\" IS NOT NULL;",
