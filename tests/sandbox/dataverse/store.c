@@ -202,7 +202,12 @@ static bool take_table(struct store *s, cJSON *json, char *why, size_t size)
 		s->tables = realloc(s->tables, (size_t)(s->count + 1) * sizeof *s->tables);
 		if (!s->tables)
 			abort();
-		t = &s->tables[s->count++];
+		/* in the order of their names: a folder has none, and the same seed has to give the
+		 * same world, whether its tables were made before a restart or after */
+		int at = s->count++;
+		for (; at > 0 && strcmp(s->tables[at - 1].name, fresh.name) > 0; at--)
+			s->tables[at] = s->tables[at - 1];
+		t = &s->tables[at];
 	}
 	*t = fresh;
 	return true;
@@ -312,7 +317,8 @@ bool store_define(struct store *s, cJSON *json, char *why, size_t size)
 static void remove_table(struct store *s, struct table *t)
 {
 	table_free(t);
-	*t = s->tables[--s->count];
+	s->count--;
+	memmove(t, t + 1, (size_t)(&s->tables[s->count] - t) * sizeof *t);
 }
 
 void store_undefine(struct store *s, struct table *t)
@@ -407,11 +413,6 @@ static bool read_files(struct store *s, const char *dir, char *why, size_t size)
 	return good;
 }
 
-static int by_name(const void *a, const void *b)
-{
-	return strcmp(((const struct table *)a)->name, ((const struct table *)b)->name);
-}
-
 /* The counter goes on where the data end. */
 static void find_version(struct store *s)
 {
@@ -451,8 +452,6 @@ bool store_open(struct store *s, const char *dir, const char *data, char *why, s
 	       "INTEGER, PRIMARY KEY (kind, name))");
 	if (!read_files(s, dir, why, size))
 		return false;
-	/* a folder has no order, and the same seed has to give the same world */
-	qsort(s->tables, (size_t)s->count, sizeof *s->tables, by_name);
 	if (!saved_definitions(s, why, size))
 		return false;
 	for (int i = 0; i < s->count; i++)
