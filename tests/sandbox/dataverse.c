@@ -4,6 +4,7 @@
  * name of what is not implemented, 400 to an unknown property, never 200 to something ignored.
  */
 #include "dataverse/protect.h"
+#include "dataverse/query.h"
 #include "dataverse/write.h"
 
 #include <libgen.h>
@@ -164,18 +165,22 @@ static bool is_definition(const char *path, size_t n)
 static void api_get(struct dataverse *d, const char *rest, const struct request *req,
 		    struct reply *rep)
 {
+	static const char *const none[] = {NULL}, *const of_model[] = {"annotations", NULL};
 	size_t n = strcspn(rest, "(/");
 
 	if (!*rest) {
-		service_document(d, req, rep);
+		if (query_only(req, none, rep))
+			service_document(d, req, rep);
 		return;
 	}
 	if (!strcmp(rest, "WhoAmI") || !strcmp(rest, "WhoAmI()")) {
-		whoami(d, req, rep);
+		if (query_only(req, none, rep))
+			whoami(d, req, rep);
 		return;
 	}
 	if (!strcmp(rest, "$metadata")) {
-		api_csdl(d, req, rep);
+		if (query_only(req, of_model, rep))
+			api_csdl(d, req, rep);
 		return;
 	}
 	if (*rest == '$') {
@@ -261,6 +266,10 @@ static void handle(void *state, const struct request *req, struct reply *rep)
 		token_endpoint(d, req->path, req, rep);
 	} else if (ends_with(req->path, "/oauth2/token")) {
 		api_not_implemented(rep, "the v1.0 token endpoint");
+	} else if (!strncmp(req->path, "/api/data/v", 11) &&
+		   strncmp(req->path, API, sizeof API - 1)) {
+		if (token_authorized(d, req, rep))
+			api_not_implemented(rep, "another version of the Web API than v9.2");
 	} else if (!strncmp(req->path, API, sizeof API - 1)) {
 		if (token_authorized(d, req, rep)) {
 			snprintf(d->user, sizeof d->user, "%s", d->users[d->caller]);

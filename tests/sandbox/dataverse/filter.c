@@ -489,44 +489,49 @@ static void crm_sql(const char *name, const struct column *c, const char *alias,
 
 /* A parameter that is an alias, PropertyName=@p1, is read where its value stands; leave_alias() comes
  * back.  One without a value is null, which no function takes. */
-static bool enter_alias(struct parser *p, char **value, const char **back)
+struct place {
+	char *value; /* of the alias */
+	const char *at, *start;
+};
+
+static bool enter_alias(struct parser *p, struct place *back)
 {
 	char name[80];
 
-	*value = NULL;
-	*back = NULL;
+	*back = (struct place){0};
 	blanks(p);
 	if (*p->at != '@')
 		return true;
 	if (!alias_name(p, name, sizeof name))
 		return false;
-	*value = query_get(p->q->req, name);
-	if (!*value)
+	back->value = query_get(p->q->req, name);
+	if (!back->value)
 		return query_fail(p->rep, "The parameter alias '%s' has no value.", name);
-	*back = p->at;
-	p->at = *value;
+	back->at = p->at;
+	back->start = p->start;
+	p->at = p->start = back->value;
 	return true;
 }
 
-static bool leave_alias(struct parser *p, char *value, const char *back, bool good)
+static bool leave_alias(struct parser *p, struct place *back, bool good)
 {
-	if (back) {
-		blanks(p);
-		if (good && *p->at)
-			good =
-			    query_fail(p->rep, "The value of a parameter alias is not a literal.");
-		p->at = back;
-	}
-	free(value);
+	if (!back->value)
+		return good;
+	blanks(p);
+	if (good && *p->at)
+		good = query_fail(p->rep, "The value of a parameter alias is not a literal.");
+	p->at = back->at;
+	p->start = back->start;
+	free(back->value);
 	return good;
 }
 
 static bool crm_property(struct parser *p, const struct scope *scope, struct column **c)
 {
-	char *alias, *property = NULL;
-	const char *back;
-	bool good = ((keyword(p, "PropertyName") && punct(p, '=')) || syntax(p)) &&
-		    enter_alias(p, &alias, &back);
+	char *property = NULL;
+	struct place back;
+	bool good =
+	    ((keyword(p, "PropertyName") && punct(p, '=')) || syntax(p)) && enter_alias(p, &back);
 
 	if (!good)
 		return false;
@@ -538,16 +543,15 @@ static bool crm_property(struct parser *p, const struct scope *scope, struct col
 		 !(*c = table_column(scope->t, property)))
 		good = query_no_property(p->rep, scope->t->name, property, strlen(property));
 	free(property);
-	return leave_alias(p, alias, back, good);
+	return leave_alias(p, &back, good);
 }
 
 static bool crm_values(struct parser *p, const struct column *c, struct text *values, int *count)
 {
-	char *alias;
-	const char *back;
+	struct place back;
 	bool good =
 	    ((punct(p, ',') && keyword(p, "PropertyValues") && punct(p, '=')) || syntax(p)) &&
-	    enter_alias(p, &alias, &back);
+	    enter_alias(p, &back);
 
 	if (!good)
 		return false;
@@ -558,7 +562,7 @@ static bool crm_values(struct parser *p, const struct column *c, struct text *va
 			break;
 	}
 	good = good && (punct(p, ']') || syntax(p));
-	return leave_alias(p, alias, back, good);
+	return leave_alias(p, &back, good);
 }
 
 /* Microsoft.Dynamics.CRM.In(PropertyName='x',PropertyValues=['1','2']) */

@@ -39,6 +39,32 @@ bool query_twice(struct reply *rep, const char *option)
 			  option);
 }
 
+static bool is_among(const char *name, const char *const *names)
+{
+	for (; *names; names++)
+		if (!strcmp(name, *names) || (**names == '@' && *name == '@'))
+			return true;
+	return false;
+}
+
+bool query_only(const struct request *req, const char *const *names, struct reply *rep)
+{
+	bool good = true;
+
+	for (const char *at = req->query; good && *at;) {
+		size_t n = strcspn(at, "&"), e = strcspn(at, "=&");
+		char *name = url_decode(at, e, true);
+		if (!name)
+			good = query_fail(rep, "A malformed escape in the query.");
+		else if (n && strcmp(name, "tag") && !is_among(name, names))
+			good =
+			    query_fail(rep, "The query parameter '%.80s' is not supported.", name);
+		free(name);
+		at += n + (at[n] == '&');
+	}
+	return good;
+}
+
 int where_bind(struct where *w, char *value)
 {
 	if (w->count == BINDS_MAX) {
