@@ -202,6 +202,34 @@ static void api_get(struct dataverse *d, const char *rest, const struct request 
 		on_set(d, t, rest + n, req, rep);
 }
 
+/* "Include additional details with errors" in "Compose HTTP requests and handle errors". What needs a
+ * plug-in's trace is not there. */
+static void annotate_error(const struct request *req, struct reply *rep)
+{
+	static const char name[] = "@Microsoft.PowerApps.CDS.HelpLink";
+	char list[2000], link[200];
+	cJSON *json, *error;
+
+	if (rep->status < 400 || !rep->body ||
+	    !api_prefers(req, "odata.include-annotations", list, sizeof list) ||
+	    (!query_wants(list, name + 1)))
+		return;
+	json = cJSON_ParseWithLength(rep->body, rep->body_len);
+	error = cJSON_GetObjectItemCaseSensitive(json, "error");
+	const char *code = cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(error, "code"));
+	if (code) {
+		snprintf(link, sizeof link,
+			 "http://go.microsoft.com/fwlink/?LinkID=398563&error="
+			 "Microsoft.Crm.CrmException%%3a%s&client=platform",
+			 strncmp(code, "0x", 2) ? code : code + 2);
+		cJSON_AddStringToObject(error, name, link);
+		free(rep->body);
+		rep->body = cJSON_PrintUnformatted(json);
+		rep->body_len = strlen(rep->body);
+	}
+	cJSON_Delete(json);
+}
+
 void api_dispatch(struct dataverse *d, const struct request *req, struct reply *rep)
 {
 	static const char *const impersonation[] = {"CallerObjectId", "MSCRMCallerID"};
@@ -210,6 +238,7 @@ void api_dispatch(struct dataverse *d, const struct request *req, struct reply *
 	for (size_t i = 0; i < sizeof impersonation / sizeof *impersonation; i++)
 		if (request_header(req, impersonation[i])) {
 			api_not_implemented(rep, impersonation[i]);
+			annotate_error(req, rep);
 			free(path);
 			return;
 		}
@@ -232,6 +261,7 @@ void api_dispatch(struct dataverse *d, const struct request *req, struct reply *
 		else
 			route_write(d, rest, req, rep);
 	}
+	annotate_error(req, rep);
 	free(path);
 }
 
