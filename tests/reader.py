@@ -163,7 +163,7 @@ PLAIN = {"firstname": "firstName", "lastname": "lastName", "middlename": "middle
 UNTOUCHED = {"blackList": False, "blackListMobile": False, "blackListPushnotification": False,
              "ccpaOptOut": False, "location.address3": "", "location.address4": "",
              "location.countryCode": "", "location.stateCode": "", "cusChildren": "",
-             "emailFormat": "unknown", "preferredLanguage": "", "timeZone": "none"}
+             "emailFormat": "unknown", "preferredLanguage": "none", "timeZone": "none"}
 CARD_TIERS = {None: "", 1: "bronze", 2: "silver", 3: "gold", 4: "platinum"}
 
 
