@@ -1,11 +1,15 @@
 """extraction - what Dataverse does to an extractor, once a day or once in a year: nothing is lost,
 nothing is invented, and nobody has to look."""
 
+import json
+import os
 import re
+
+import yaml
 
 from case import expect
 from wire import Wire
-from world import topic_keys, wait_until
+from world import TOP, topic_keys, wait_until
 
 
 def extractor(case):
@@ -409,11 +413,17 @@ def test_an_nn_table_is_followed_by_full_reads(case):
     flow = {"kind": "custom-entity", "table": "new_contact_interest", "resource": "cusLoyaltyCard",
             "key": "cardId", "poll": "300ms", "fields": [
                 {"from": "contactid", "to": "contactId"}, {"from": "new_interestid", "to": "note"}]}
-    case.configure({"metadata": folder, "flows": {"interests": flow}})
+    with open(os.path.join(TOP, "deploy/tideway.yaml"), encoding="utf-8") as f:
+        only = dict(yaml.safe_load(f), metadata=folder, name=case.name, flows={})
+
+    def configure(how):
+        only["flows"] = {"interests": dict(flow, **how)}
+        case.config = [case.world.write(f"config/{case.name}.yaml", json.dumps(only))]
+    configure({})
     case.tideway("metadata", "pull")
     code, _, err = case.tideway("check", check=False)
     expect(code == 100 and "no change tracking" in err, f"check: {code} {err}")
-    case.configure({"metadata": folder, "flows": {"interests": dict(flow, changes="full")}})
+    configure({"changes": "full"})
     case.tideway("check")
     case.tideway("topics", "create", "--flow", "interests")
     case.start("interests", "extract-dataverse")
