@@ -165,7 +165,7 @@ PLAIN = {"firstname": "firstName", "lastname": "lastName", "middlename": "middle
          "jobtitle": "cusJobTitle"}
 # What nobody maps keeps the value that Campaign gives it.
 UNTOUCHED = {"blackListPushnotification": False, "ccpaOptOut": False, "location.address4": "",
-             "cusChildren": "", "emailFormat": "unknown", "preferredLanguage": "", "timeZone": "none"}
+             "cusChildren": "", "emailFormat": "unknown", "preferredLanguage": "none", "timeZone": "none"}
 COUNTRIES = {"FR": "FR", "FRANCE": "FR", "DE": "DE", "GERMANY": "DE", "DEUTSCHLAND": "DE", "GB": "GB",
              "UNITED KINGDOM": "GB", "US": "US", "USA": "US", "UNITED STATES": "US"}
 CARD_TIERS = {None: "", 1: "bronze", 2: "silver", 3: "gold", 4: "platinum"}
