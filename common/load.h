@@ -158,8 +158,18 @@ void load_item_free(void *payload);
 void load_count(struct loop *l, int32_t partition, enum load_count what, int64_t n);
 /* Takes answers while something blocking goes on. */
 void load_tick(void *loop);
-/* An item of a message; the message is taken over. false: it needs nothing, or must wait. */
+
+/* load_intake.c */
+/* An item of a message; the message is taken over. false: it must wait, the registry is away. */
 bool load_prepare(struct loop *l, rd_kafka_message_t *m, struct load_item *out);
+enum result load_take_messages(struct loop *l);
+bool load_has_room(const struct loop *l);
+/* A partition that is held up by one record is paused after a while. */
+void load_bound_spans(struct loop *l);
+
+/* load_report.c */
+void load_report(struct loop *l, mono_time now);
+void load_report_end(struct loop *l);
 
 /* load_send.c */
 void load_send(struct loop *l, mono_time now);
@@ -167,10 +177,16 @@ void load_take_answers(struct loop *l);
 void load_release_partition(struct loop *l, int32_t partition);
 int64_t load_next_wait(struct loop *l, mono_time now);
 void load_free_jobs(struct loop *l);
+
+/* load_outcome.c: what came of a record is remembered, and its item is finished. */
 /* Must it be written?  e: what the target has; deleted where nothing is known. */
 enum loaded_verdict load_judge(struct loop *l, int32_t partition, const void *key, size_t key_len,
 			       const struct load_item *it, struct loaded_entry *e);
-/* A record that needs no request is finished. */
+bool load_needless(struct loop *l, struct window_item *slot, struct loaded_entry *was);
+void load_written(struct loop *l, const struct window_item *slot, const struct load_job *job);
+void load_park(struct loop *l, struct window_item *slot, const struct load_job *job);
+void load_reject(struct loop *l, struct window_item *slot, const struct load_job *job,
+		 const struct error *why);
 void load_finish(struct loop *l, struct window_item *slot);
 
 /* load_commit.c: what is finished is written down at the next commit. */

@@ -9,11 +9,14 @@
  * unchanged, and nothing older is ever written.  It may let records wait for their parents
  * (parked.h).  Both are off for a loader that does not ask for them.
  *
- *   load_loop.c   intake, the loop, main
- *   load_send.c   jobs, requests, answers
- *   load_commit.c what is finished goes into topics, with the offsets
- *   load_group.c  partitions come and go: restoring, draining
- *   load_park.c   records that wait for their parent, sweeps
+ *   load_loop.c     the loop, main
+ *   load_intake.c   from the topic into the window
+ *   load_send.c     jobs, requests, answers
+ *   load_outcome.c  what came of a record
+ *   load_commit.c   what is finished goes into topics, with the offsets
+ *   load_group.c    partitions come and go: restoring, draining
+ *   load_park.c     records that wait for their parent, sweeps
+ *   load_report.c   counts in the log
  */
 #ifndef TIDEWAY_LOAD_LOOP_H
 #define TIDEWAY_LOAD_LOOP_H

@@ -267,7 +267,7 @@ static void sweep(struct loop *l, int32_t id)
 	int64_t allowed = p->mark.sweep_max;
 	if (!allowed)
 		allowed = later_of(SWEEP_AT_LEAST, (int64_t)had / 100);
-	if (!l->loader->remove)
+	if (!l->loader->remove || l->stage->flow->deletes != DELETES_APPLY)
 		unmet = 0;
 	if ((int64_t)unmet > allowed) {
 		log_error("the sweep would delete too much, and does not", "partition", log_int(id),

@@ -52,6 +52,32 @@ static void job_add(struct job *j, struct window_item *slot)
 	j->pub.records[j->pub.count++] = ((struct load_item *)slot->payload)->r.record;
 }
 
+/* Buckets grow by an eighth of a doubling. */
+static void note_latency(struct loop *l, const rd_kafka_message_t *m)
+{
+	rd_kafka_timestamp_type_t type;
+	int64_t sent = m ? rd_kafka_message_timestamp(m, &type) : -1;
+	int64_t ms = wall_now().ms - sent;
+	size_t bucket = 0;
+
+	if (sent <= 0 || ms < 0)
+		return;
+	for (double edge = 1; edge < (double)ms && bucket + 1 < LOAD_LATENCIES; edge *= 1.0905)
+		bucket++;
+	l->latency[bucket]++;
+}
+
+static void job_done(struct loop *l, struct job *j)
+{
+	for (size_t i = 0; i < j->pub.count; i++) {
+		note_latency(l, ((struct load_item *)j->slots[i]->payload)->msg);
+		if (l->loader->memory)
+			load_written(l, j->slots[i], &j->pub);
+		load_finish(l, j->slots[i]);
+	}
+	job_free(j);
+}
+
 /* In the order of their times. */
 static void put_waiting(struct loop *l, struct job *j, mono_time due)
 {
@@ -75,154 +101,6 @@ static void wait_again(struct loop *l, struct job *j, mono_time now, const struc
 		stage_log_error("waiting", RETRY, err);
 	l->retries++;
 	put_waiting(l, j, mono_add(now, ms));
-}
-
-/* ---- outcomes --------------------------------------------------------------------------------- */
-
-static struct loaded *memory_of(struct loop *l, const struct window_item *slot)
-{
-	/* An orphan's partition is somebody else's, or ours anew with a state that was read anew. */
-	return slot->orphan ? NULL : load_partition(l, slot->partition)->loaded;
-}
-
-static void remember(struct loop *l, const struct window_item *slot, const struct loaded_entry *e)
-{
-	struct loaded *t = memory_of(l, slot);
-
-	if (!t)
-		return;
-	loaded_put(t, slot->key, slot->key_len, e);
-	load_keep_state(l, slot->partition, slot->key, slot->key_len, e);
-}
-
-static struct loaded_entry entry_of(struct loop *l, const struct window_item *slot)
-{
-	const struct load_item *it = slot->payload;
-	struct loaded *t = memory_of(l, slot);
-	struct loaded_entry e = {.offset = -1};
-
-	if (t)
-		loaded_find(t, slot->key, slot->key_len, &e);
-	e.offset = later_of(e.offset, it->input_offset);
-	e.met = true;
-	return e;
-}
-
-static void written(struct loop *l, const struct window_item *slot, const struct load_job *job)
-{
-	static const enum load_count counts[] = {LOAD_COUNTS, COUNT_CREATED, COUNT_UPDATED,
-						 COUNT_DELETED};
-	const struct load_item *it = slot->payload;
-	struct loaded_entry e = entry_of(l, slot);
-
-	if (counts[job->outcome] != LOAD_COUNTS)
-		load_count(l, slot->partition, counts[job->outcome], 1);
-	if (!it->r.tombstone) {
-		e.epoch = it->r.epoch;
-		e.version = it->r.version;
-	}
-	e.deleted = it->r.is_delete;
-	e.hash = it->r.is_delete ? (uint64_t)it->r.observed_ms : it->r.hash;
-	/* A delete keeps the parent's name: a child that cannot be seen is deleted when the
-	 * parent is there. */
-	e.parent = it->r.is_delete ? e.parent : it->r.parent;
-	e.unsure = !it->r.is_delete && job->outcome == LOAD_NOTHING;
-	e.consent = it->r.partial ? e.consent | it->r.consent : it->r.consent;
-	remember(l, slot, &e);
-}
-
-/* A write was given up: what the target has may be the old or the new. */
-static void unsure(struct loop *l, const struct window_item *slot, bool known, bool doubtful)
-{
-	struct loaded_entry e = entry_of(l, slot);
-
-	if (!known && !doubtful)
-		return;
-	e.unsure = true;
-	e.deleted = false;
-	remember(l, slot, &e);
-}
-
-void load_finish(struct loop *l, struct window_item *slot)
-{
-	struct load_item *it = slot->payload;
-
-	if (it->parked && !slot->orphan) {
-		parked_remove(l->parked, slot->key, slot->key_len);
-		load_unpark(l, slot->partition, slot->key, slot->key_len);
-	}
-	if (it->swept && !slot->orphan)
-		load_partition(l, slot->partition)->sweep_left--;
-	l->records++;
-	load_item_free(window_done(l->window, slot));
-}
-
-/* Buckets grow by an eighth of a doubling. */
-static void note_latency(struct loop *l, const rd_kafka_message_t *m)
-{
-	rd_kafka_timestamp_type_t type;
-	int64_t sent = m ? rd_kafka_message_timestamp(m, &type) : -1;
-	int64_t ms = wall_now().ms - sent;
-	size_t bucket = 0;
-
-	if (sent <= 0 || ms < 0)
-		return;
-	for (double edge = 1; edge < (double)ms && bucket + 1 < LOAD_LATENCIES; edge *= 1.0905)
-		bucket++;
-	l->latency[bucket]++;
-}
-
-static void job_done(struct loop *l, struct job *j)
-{
-	for (size_t i = 0; i < j->pub.count; i++) {
-		note_latency(l, ((struct load_item *)j->slots[i]->payload)->msg);
-		if (l->loader->memory)
-			written(l, j->slots[i], &j->pub);
-		load_finish(l, j->slots[i]);
-	}
-	job_free(j);
-}
-
-static void park(struct loop *l, struct window_item *slot, const struct load_job *job)
-{
-	struct load_item *it = slot->payload;
-	const struct parked_child *before =
-	    it->parked ? parked_find(l->parked, slot->key, slot->key_len) : NULL;
-	int64_t since = before ? before->since_ms : wall_now().ms;
-	bool same = before && it->msg->offset == before->offset &&
-		    slot->offset == WINDOW_LOOSE; /* it was released for nothing */
-	bool came = parked_came(l->parked, job->parent) && !it->parked;
-
-	if (slot->orphan) {
-		load_finish(l, slot);
-		return;
-	}
-	unsure(l, slot, false, job->doubtful);
-	parked_put(l->parked, slot->key, slot->key_len, slot->partition, job->parent,
-		   same ? before->offset : -1, since);
-	if (came)
-		parked_set_due(l->parked, slot->key, slot->key_len, true);
-	if (!same) {
-		load_count(l, slot->partition, COUNT_PARKED, 1);
-		load_keep_parked(l, slot, it, job->parent, job->missing, since);
-	}
-	it->parked = false; /* it stays there */
-	load_finish(l, slot);
-}
-
-static void reject(struct loop *l, struct window_item *slot, const struct load_job *job,
-		   const struct error *why)
-{
-	struct load_item *it = slot->payload;
-
-	if (slot->orphan) {
-		load_finish(l, slot);
-		return;
-	}
-	if (l->loader->memory)
-		unsure(l, slot, job && job->known, job && job->doubtful);
-	load_dead_letter(l, slot, it, why);
-	load_finish(l, slot);
 }
 
 /* ---- requests --------------------------------------------------------------------------------- */
@@ -282,9 +160,9 @@ static void refused(struct loop *l, struct job *j, mono_time now, const struct e
 
 	if (j->pub.count == 1) {
 		if (j->pub.parent && l->parked && ((struct load_item *)j->slots[0]->payload)->msg)
-			park(l, j->slots[0], &j->pub);
+			load_park(l, j->slots[0], &j->pub);
 		else
-			reject(l, j->slots[0], &j->pub, why);
+			load_reject(l, j->slots[0], &j->pub, why);
 		job_free(j);
 		return;
 	}
@@ -390,55 +268,6 @@ void load_take_answers(struct loop *l)
 
 /* ---- what goes out ---------------------------------------------------------------------------- */
 
-enum loaded_verdict load_judge(struct loop *l, int32_t partition, const void *key, size_t key_len,
-			       const struct load_item *it, struct loaded_entry *e)
-{
-	struct partition *p = load_partition(l, partition);
-	bool there = loaded_find(p->loaded, key, key_len, e);
-	struct loaded_change c = {.is_delete = it->r.is_delete,
-				  .tombstone = it->r.tombstone,
-				  .epoch = it->r.epoch,
-				  .version = it->r.version,
-				  .observed_ms = it->r.observed_ms,
-				  .offset = it->input_offset,
-				  .hash = it->r.hash};
-
-	if (!there)
-		*e = (struct loaded_entry){.deleted = true};
-	return loaded_judge(there ? e : NULL, &c,
-			    !it->no_skip && it->input_offset >= p->no_skip_below);
-}
-
-/* Writes nothing for what the target has, and nothing older than it has. */
-static bool needless(struct loop *l, struct window_item *slot, struct loaded_entry *was)
-{
-	const struct load_item *it = slot->payload;
-	struct loaded_entry e;
-	enum loaded_verdict v = load_judge(l, slot->partition, slot->key, slot->key_len, it, &e);
-
-	*was = e;
-	if (it->swept)
-		return was->deleted || e.met; /* it came back in the meantime */
-	if (v == LOADED_WRITE)
-		return false;
-	load_count(l, slot->partition, v == LOADED_OLDER ? COUNT_OLDER : COUNT_UNCHANGED, 1);
-	bool newer = v == LOADED_UNCHANGED && !it->r.tombstone &&
-		     (it->r.epoch != e.epoch || it->r.version != e.version);
-	if (newer) {
-		e.epoch = it->r.epoch;
-		e.version = it->r.version;
-	}
-	e.offset = later_of(e.offset, it->input_offset);
-	e.met = true;
-	/* A later version of the same content is remembered, so that one between is older. */
-	if (newer)
-		remember(l, slot, &e);
-	else
-		loaded_put(load_partition(l, slot->partition)->loaded, slot->key, slot->key_len,
-			   &e);
-	return true;
-}
-
 /* The next job of new records that should go out now, or NULL. */
 static struct job *next_ready(struct loop *l, mono_time now)
 {
@@ -453,10 +282,10 @@ static struct job *next_ready(struct loop *l, mono_time now)
 			continue;
 		}
 		if (it->why) {
-			reject(l, slot, NULL, it->why);
+			load_reject(l, slot, NULL, it->why);
 			continue;
 		}
-		if (l->loader->memory && needless(l, slot, &was)) {
+		if (l->loader->memory && load_needless(l, slot, &was)) {
 			load_finish(l, slot);
 			continue;
 		}
