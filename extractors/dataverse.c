@@ -65,8 +65,12 @@ static enum result check_live(struct extraction *x, struct error *err)
 static void say_losses(const struct extraction *x)
 {
 	static const char *const losses[] = {
-	    [CHANGES_MODIFIEDON] = "deletes are not seen, nor rows whose modifiedon was set back",
-	    [CHANGES_VERSIONNUMBER] = "deletes are not seen",
+	    [CHANGES_MODIFIEDON] =
+		"deletes are not seen, nor rows whose modifiedon was set back or is "
+		"further from our clock than \"overlap\"",
+	    [CHANGES_VERSIONNUMBER] =
+		"deletes are not seen, nor rows whose transaction took longer "
+		"than an interval",
 	    [CHANGES_FULL] =
 		"changes and deletes are seen once an interval, whatever came between"};
 	const char *loss = losses[x->stage->flow->changes];
@@ -117,6 +121,19 @@ static enum result dataverse_open(struct stage *s, void **state, const struct re
 
 /* ---- a term ----------------------------------------------------------------------------------- */
 
+static void remove_request(struct extraction *x, size_t i)
+{
+	free(x->requests[i].key);
+	memmove(x->requests + i, x->requests + i + 1,
+		(--x->request_count - i) * sizeof *x->requests);
+}
+
+static void forget_requests(struct extraction *x)
+{
+	while (x->request_count)
+		remove_request(x, x->request_count - 1);
+}
+
 static void dataverse_reset(void *state)
 {
 	struct extraction *x = state;
@@ -133,8 +150,9 @@ static void dataverse_reset(void *state)
 	seen_clear(x->recent_before);
 	x->recent_loaded = false;
 	x->restored = false;
-	x->request.kind = REQUEST_NONE;
-	x->trouble = x->scan_trouble = x->heavy = 0;
+	forget_requests(x);
+	x->topic_read = x->scan_resumed = x->ids_partial = false;
+	x->trouble = x->scan_trouble = x->heavy = x->scan_heavy = 0;
 	/* A token that was followed before is a good one, until it says otherwise. */
 	x->token_proved = true;
 }
@@ -160,12 +178,21 @@ static enum result dataverse_request(void *state, const char *key, const avro_va
 {
 	struct extraction *x = state;
 
+	struct request q;
+	size_t n = strlen(x->stage->table->name);
+
 	(void)err;
-	if (strcmp(key + sizeof EXTRACT_REQUEST - 1, x->stage->table->name))
+	key += sizeof EXTRACT_REQUEST - 1;
+	if (strncmp(key, x->stage->table->name, n) || key[n] != '/')
 		return OK;
-	x->request.kind = REQUEST_NONE;
-	if (value)
-		request_read(&x->request, value);
+	for (size_t i = 0; i < x->request_count; i++)
+		if (!strcmp(x->requests[i].key + sizeof EXTRACT_REQUEST - 1, key))
+			remove_request(x, i--);
+	if (value && request_read(&q, value)) {
+		q.key = xasprintf(EXTRACT_REQUEST "%s", key);
+		x->requests = xrealloc(x->requests, (x->request_count + 1) * sizeof *x->requests);
+		x->requests[x->request_count++] = q;
+	}
 	return OK;
 }
 
@@ -188,6 +215,10 @@ static enum result dataverse_begin(void *state, int32_t schema_id, struct error 
 	memcpy(x->at.organization, organization, sizeof x->at.organization);
 	if (!x->at.page_size || x->at.page_size > x->stage->flow->page_size)
 		x->at.page_size = x->stage->flow->page_size;
+	if (!x->at.delta_page_size || x->at.delta_page_size > x->stage->flow->page_size)
+		x->at.delta_page_size = x->stage->flow->page_size;
+	x->scan_resumed = x->at.scan != SCAN_NONE && x->at.scan_pages;
+	x->ids_partial = strcmp(x->at.delta_link, x->at.delta_start) != 0;
 	x->interval_ms = x->stage->flow->poll_min_ms;
 	x->delta_due = mono_now();
 	x->rate_since = x->reported = mono_now();
@@ -255,45 +286,51 @@ static bool is_heavy(const struct error *err)
 }
 
 /* The size of a page may not change between two of a pass, so the pass begins again. */
-static bool lighten(struct extraction *x, struct position *p, bool scanning,
+static bool lighten(struct extraction *x, struct position *p, bool scanning, wall_time now,
 		    const struct error *err)
 {
+	unsigned *heavy = scanning ? &x->scan_heavy : &x->heavy;
+	int64_t *size = scanning ? &p->page_size : &p->delta_page_size;
+
 	if (!is_heavy(err)) {
-		x->heavy = 0;
+		*heavy = 0;
 		return false;
 	}
-	if (strcmp(err->reason, "response-too-large") && ++x->heavy < HEAVY_MAX)
+	if (strcmp(err->reason, "response-too-large") && ++*heavy < HEAVY_MAX)
 		return false;
-	if (p->page_size <= PAGE_SIZE_MIN)
+	if (*size <= PAGE_SIZE_MIN)
 		return false;
-	x->heavy = 0;
-	p->page_size = p->page_size / 2 > PAGE_SIZE_MIN ? p->page_size / 2 : PAGE_SIZE_MIN;
-	if (scanning) {
-		position_set(&p->scan_link, "");
-		p->scan_rows = p->scan_pages = 0;
-	} else {
+	*heavy = 0;
+	*size = *size / 2 > PAGE_SIZE_MIN ? *size / 2 : PAGE_SIZE_MIN;
+	if (scanning)
+		scan_restart(x, p, now);
+	else
 		position_set(&p->delta_link, p->delta_start);
-	}
 	seen_clear(x->links);
 	log_warn("pages are too heavy", "table", x->stage->table->name, "error", err->text, "rows",
-		 log_int(p->page_size), NULL);
+		 log_int(*size), NULL);
 	return true;
 }
 
 /* A scan whose pages make no sense, or whose next link is not taken, is begun again. */
-static bool begin_again(struct extraction *x, struct position *p, enum result r,
+static bool begin_again(struct extraction *x, struct position *p, enum result r, wall_time now,
 			const struct error *err)
 {
 	bool refused = r == REJECT && *p->scan_link;
+
+	if (r == REJECT && p->scan == SCAN_SINCE && !*p->scan_link) {
+		log_error("Dynamics does not answer this question; it is dropped", "table",
+			  x->stage->table->name, "error", err->text, NULL);
+		p->scan = SCAN_NONE;
+		return true;
+	}
 
 	if (!refused && !(r == RETRY && extraction_is_trouble(err)))
 		return false;
 	if (++x->scan_trouble < TROUBLE_MAX)
 		return false;
 	x->scan_trouble = 0;
-	position_set(&p->scan_link, "");
-	p->scan_rows = p->scan_pages = 0;
-	seen_clear(x->links);
+	scan_restart(x, p, now);
 	log_error("the full read begins again", "table", x->stage->table->name, "error", err->text,
 		  NULL);
 	return true;
@@ -305,10 +342,10 @@ static enum result scan(struct extraction *x, struct extract_output *o, struct p
 	enum result r = scan_step(x, o, p, now, err);
 
 	if (r == OK) {
-		x->scan_trouble = x->heavy = 0;
+		x->scan_trouble = x->scan_heavy = 0;
 		return OK;
 	}
-	if ((r == RETRY && lighten(x, p, true, err)) || begin_again(x, p, r, err))
+	if ((r == RETRY && lighten(x, p, true, now, err)) || begin_again(x, p, r, now, err))
 		return OK;
 	return r == REJECT && *p->scan_link ? RETRY : r;
 }
@@ -319,7 +356,7 @@ static enum result changes(struct extraction *x, struct extract_output *o, struc
 	bool track = x->stage->flow->changes == CHANGES_TRACKING, more = false;
 	enum result r = (track ? delta_step : poll_step)(x, o, p, now, &more, rows, err);
 
-	if (r == RETRY && lighten(x, p, false, err))
+	if (r == RETRY && lighten(x, p, false, now, err))
 		return OK;
 	x->trouble = r == RETRY && extraction_is_trouble(err) ? x->trouble + 1 : 0;
 	if (r != OK)
@@ -339,22 +376,25 @@ static enum result changes(struct extraction *x, struct extract_output *o, struc
 
 /* ---- a step ----------------------------------------------------------------------------------- */
 
-/* Begins what an operator asked for, when it can be begun. */
-static bool begin_request(struct extraction *x, struct position *p, wall_time now)
+/* Begins what an operator asked for, when it can be begun; returns it, or NULL. */
+static const struct request *begin_request(struct extraction *x, struct position *p, wall_time now)
 {
-	bool approve = x->request.kind == REQUEST_APPROVE, idle = p->scan == SCAN_NONE;
+	const struct request *q = x->requests;
+	bool idle = p->scan == SCAN_NONE;
 
-	if (x->request.kind == REQUEST_NONE || !(idle || (approve && p->scan == SCAN_RECONCILE)))
-		return false;
+	if (!x->request_count ||
+	    !(idle || (q->kind == REQUEST_APPROVE && p->scan == SCAN_RECONCILE)))
+		return NULL;
+	bool approve = q->kind == REQUEST_APPROVE;
 	log_info("asked by an operator", "what", approve ? "approve" : "full read", "deletes",
-		 log_int(x->request.deletes), "since_ms", log_int(x->request.since.ms), NULL);
+		 log_int(q->deletes), "since_ms", log_int(q->since.ms), NULL);
 	if (approve)
-		p->approved = x->request.deletes;
-	p->since = x->request.since;
+		p->approved = q->deletes;
+	else
+		p->since = q->since;
 	if (idle)
 		scan_begin(x, p, !approve && p->since.ms ? SCAN_SINCE : SCAN_RECONCILE, now);
-	x->request.kind = REQUEST_NONE;
-	return true;
+	return q;
 }
 
 static bool follows(const struct extraction *x, const struct position *p)
@@ -374,7 +414,8 @@ static enum result step(struct extraction *x, struct extract_output *o, struct p
 {
 	bool full = x->stage->flow->changes == CHANGES_FULL, scanning = p->scan != SCAN_NONE;
 	wall_time now = wall_now();
-	bool begun = begin_request(x, p, now), due = !mono_until(mono_now(), x->delta_due);
+	const struct request *begun = begin_request(x, p, now);
+	bool due = !mono_until(mono_now(), x->delta_due);
 	int64_t rows = 0;
 	enum result r = OK;
 
@@ -392,14 +433,18 @@ static enum result step(struct extraction *x, struct extract_output *o, struct p
 	*wait_ms = p->scan != SCAN_NONE ? 0 : mono_until(mono_now(), x->delta_due);
 	bool quiet = !rows && !begun && !scanning && p->scan == SCAN_NONE &&
 		     !strcmp(p->delta_link, p->delta_start) && now.ms - p->saved.ms < SAVE_QUIET_MS;
-	return quiet ? OK : position_save(x, o, p, begun, now, err);
+	if (quiet)
+		return OK;
+	r = position_save(x, o, p, begun ? begun->key : NULL, now, err);
+	if (r == OK && begun)
+		remove_request(x, (size_t)(begun - x->requests));
+	return r;
 }
 
 static enum result dataverse_step(void *state, struct extract_output *o, int64_t *wait_ms,
 				  struct error *err)
 {
 	struct extraction *x = state;
-	struct request request = x->request;
 	struct position next;
 	enum result r;
 
@@ -411,9 +456,7 @@ static enum result dataverse_step(void *state, struct extract_output *o, int64_t
 		return OK;
 	}
 	position_free(&next);
-	x->request = request; /* still to be begun */
-	seen_clear(x->page);  /* what was not written was not there */
-	if (r == REJECT) {    /* nothing here is about one record */
+	if (r == REJECT) { /* nothing here is about one record */
 		err->exit_code = EXIT_PERMANENT;
 		return FATAL;
 	}
@@ -435,6 +478,8 @@ static void dataverse_close(void *state)
 	for (size_t i = 0; i < sizeof sets / sizeof *sets; i++)
 		seen_free(sets[i]);
 	known_free(x->known);
+	forget_requests(x);
+	free(x->requests);
 	position_free(&x->at);
 	free(x->select);
 	free(x);

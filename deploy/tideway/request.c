@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <uuid/uuid.h>
 
 #include "arena.h"
 #include "embed.h"
@@ -124,7 +125,12 @@ static void on_delivered(rd_kafka_t *rk, const rd_kafka_message_t *m, void *opaq
 static enum result produce(struct teller *t, const struct buffer *value)
 {
 	struct kafka_callbacks cb = {.delivered = on_delivered, .opaque = t};
-	_cleanup_(freep) char *key = xasprintf(EXTRACT_REQUEST "%s", t->table);
+	uuid_t uuid;
+	char unique[37];
+	uuid_generate(uuid);
+	uuid_unparse_lower(uuid, unique);
+	/* A key each: two requests do not take each other's place. */
+	_cleanup_(freep) char *key = xasprintf(EXTRACT_REQUEST "%s/%s", t->table, unique);
 	char client[PIPELINE_NAME_MAX];
 
 	snprintf(client, sizeof client, "%s.tideway", t->c->name);

@@ -25,6 +25,7 @@ static enum result heal(struct extraction *x, struct position *p, wall_time now,
 	position_set(&p->delta_link, "");
 	position_set(&p->delta_start, "");
 	seen_clear(x->ids);
+	x->ids_partial = false;
 	x->trouble = 0;
 	scan_begin(x, p, SCAN_RECONCILE, now);
 	return OK;
@@ -82,7 +83,8 @@ static enum result find_deletes(struct extraction *x, const struct dataverse_pag
 			r = error_retry(err, "bad-page", "a deletion without a usable id");
 			continue;
 		}
-		if (seen_has(here, ids[*count], 36) || seen_has(x->ids, ids[*count], 36))
+		if (x->ids_partial || seen_has(here, ids[*count], 36) ||
+		    seen_has(x->ids, ids[*count], 36))
 			r = dataverse_exists(&x->dataverse, x->stage->table, ids[*count],
 					     mono_now(), &there, err);
 		*count += r == OK && !there;
@@ -100,12 +102,13 @@ static void end_pass(struct extraction *x, struct position *p, const char *delta
 	position_set(&p->delta_start, p->delta_link);
 	p->floor = p->version_before;
 	p->version_before = p->version;
-	if (p->page_size < x->stage->flow->page_size)
-		p->page_size = 2 * p->page_size < x->stage->flow->page_size
-				   ? 2 * p->page_size
-				   : x->stage->flow->page_size;
+	if (p->delta_page_size < x->stage->flow->page_size)
+		p->delta_page_size = 2 * p->delta_page_size < x->stage->flow->page_size
+					 ? 2 * p->delta_page_size
+					 : x->stage->flow->page_size;
 	seen_clear(x->links);
 	seen_clear(x->ids);
+	x->ids_partial = false;
 }
 
 static enum result take_page(struct extraction *x, struct extract_output *o, struct position *p,
@@ -135,7 +138,7 @@ enum result delta_step(struct extraction *x, struct extract_output *o, struct po
 		       wall_time now, bool *more, int64_t *rows, struct error *err)
 {
 	struct dataverse_page page;
-	enum result r = extraction_page(x, p->delta_link, true, p->page_size, &page, err);
+	enum result r = extraction_page(x, p->delta_link, true, p->delta_page_size, &page, err);
 
 	if (r == RETRY && !strcmp(err->reason, "expired-delta-token"))
 		return heal(x, p, now, "the delta token has expired", err->text);

@@ -25,18 +25,19 @@ enum scan {
 	SCAN_RECONCILE, /* what the topic knows and the read does not meet is deleted */
 	SCAN_SINCE,	/* rows modified since a time, again; nothing is found gone */
 };
-enum { REQUEST_NONE = -1, REQUEST_APPROVE, REQUEST_RESCAN };
+enum { REQUEST_APPROVE, REQUEST_RESCAN };
 
 struct position {
 	char organization[37];
 	char *select, *scan_link, *delta_link, *delta_start; /* owned */
 	int64_t epoch, version, version_before, floor;
 	enum scan scan;
-	int64_t scan_rows, scan_pages, expected, page_size, held, approved;
+	int64_t scan_rows, scan_pages, expected, page_size, delta_page_size, held, approved;
 	wall_time scan_began, mark, since, saved;
 };
 
 struct request {
+	char *key; /* of its record; owned */
 	int kind;
 	int64_t deletes;
 	wall_time since;
@@ -54,19 +55,23 @@ struct extraction {
 
 	bool restored; /* there was a checkpoint */
 	struct position at;
-	struct request request; /* not yet begun */
+	struct request *requests; /* not yet begun, oldest first */
+	size_t request_count;
 	mono_time delta_due;
-	int64_t interval_ms;   /* between polls, now */
-	unsigned trouble;      /* pages in a row that cannot be right: of changes, */
-	unsigned scan_trouble; /* and of the full read */
-	unsigned heavy;	       /* pages in a row that took too long */
-	bool token_proved;     /* the delta link in use has answered once */
+	int64_t interval_ms;	    /* between polls, now */
+	unsigned trouble;	    /* pages in a row that cannot be right: of changes, */
+	unsigned scan_trouble;	    /* and of the full read */
+	unsigned heavy, scan_heavy; /* pages in a row that took too long */
+	bool token_proved;	    /* the delta link in use has answered once */
 
 	/* Of the pass under way; lost with the process, and rebuilt where it matters. */
-	struct known *known;		     /* rows of the topic; NULL: not loaded */
-	struct seen *links;		     /* next links read: one that repeats would never end */
-	struct seen *page, *page_before;     /* rows of two pages: a row may be in both */
-	struct seen *ids;		     /* delta: rows of this pass, for its deletes */
+	struct known *known;		 /* rows of the topic; NULL: not loaded, or not needed */
+	bool topic_read;		 /* for the scan under way */
+	bool scan_resumed;		 /* what was rejected before a restart is not remembered */
+	bool ids_partial;		 /* nor are the rows of the pages before, in a delta */
+	struct seen *links;		 /* next links read: one that repeats would never end */
+	struct seen *page, *page_before; /* rows of two pages: a row may be in both */
+	struct seen *ids;		 /* delta: rows of this pass, for its deletes */
 	struct seen *recent, *recent_before; /* poll: versions of this pass and the last one */
 	bool recent_loaded;
 	wall_time pass_began; /* poll */
@@ -90,10 +95,12 @@ void position_free(struct position *p);
 void position_copy(struct position *to, const struct position *from);
 void position_set(char **to, const char *text);
 void position_read(struct position *p, const avro_value_t *value);
-void request_read(struct request *q, const avro_value_t *value);
-/* Writes p and what `tideway status` shows of it; also forgets the request when one was begun. */
+/* False when the record holds no request. */
+bool request_read(struct request *q, const avro_value_t *value);
+/* Writes p and what `tideway status` shows of it; also forgets the request that was begun (its key),
+ * if one was. */
 enum result position_save(struct extraction *x, struct extract_output *o, struct position *p,
-			  bool request_begun, wall_time now, struct error *err);
+			  const char *request, wall_time now, struct error *err);
 
 /* rows.c */
 enum result rows_emit(struct extraction *x, struct extract_output *o, struct position *p,
@@ -109,6 +116,8 @@ enum result rows_recent(struct extraction *x, wall_time since, struct error *err
 
 /* scan.c */
 void scan_begin(struct extraction *x, struct position *p, enum scan kind, wall_time now);
+/* From the first page again, as if nobody had been met. */
+void scan_restart(struct extraction *x, struct position *p, wall_time now);
 enum result scan_step(struct extraction *x, struct extract_output *o, struct position *p,
 		      wall_time now, struct error *err);
 

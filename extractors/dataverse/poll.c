@@ -64,7 +64,7 @@ enum result poll_step(struct extraction *x, struct extract_output *o, struct pos
 	if (!*p->delta_link)
 		x->pass_began = now;
 	_cleanup_(freep) char *url = *p->delta_link ? xstrdup(p->delta_link) : pass_url(x, p);
-	r = extraction_page(x, url, false, p->page_size, &page, err);
+	r = extraction_page(x, url, false, p->delta_page_size, &page, err);
 	if (r != OK)
 		return r;
 	if (page.next)

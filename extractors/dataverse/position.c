@@ -23,6 +23,7 @@ enum {
 	CP_FLOOR,
 	CP_MARK,
 	CP_PAGE_SIZE,
+	CP_DELTA_PAGE_SIZE,
 	CP_HELD,
 	CP_APPROVED,
 	CP_SINCE,
@@ -99,23 +100,24 @@ void position_read(struct position *p, const avro_value_t *value)
 	p->floor = long_at(value, CP_FLOOR);
 	p->mark.ms = long_at(value, CP_MARK);
 	p->page_size = long_at(value, CP_PAGE_SIZE);
+	p->delta_page_size = long_at(value, CP_DELTA_PAGE_SIZE);
 	p->held = long_at(value, CP_HELD);
 	p->approved = long_at(value, CP_APPROVED);
 	p->since.ms = long_at(value, CP_SINCE);
 	p->saved.ms = long_at(value, CP_SAVED_AT);
 }
 
-void request_read(struct request *q, const avro_value_t *value)
+bool request_read(struct request *q, const avro_value_t *value)
 {
 	avro_value_t field = record_field(value, CP_REQUEST), record;
 
-	*q = (struct request){.kind = REQUEST_NONE};
 	if (!record_some(&field, &record))
-		return;
+		return false;
 	field = record_field(&record, RQ_KIND);
 	q->kind = record_enum(&field);
 	q->deletes = long_at(&record, RQ_DELETES);
 	q->since.ms = long_at(&record, RQ_SINCE);
+	return true;
 }
 
 /* ---- writing ---------------------------------------------------------------------------------- */
@@ -164,10 +166,9 @@ static void progress(const struct extraction *x, const struct position *p, char 
 }
 
 enum result position_save(struct extraction *x, struct extract_output *o, struct position *p,
-			  bool request_begun, wall_time now, struct error *err)
+			  const char *request, wall_time now, struct error *err)
 {
 	avro_value_t *c = &x->checkpoint, f;
-	_cleanup_(freep) char *request = xasprintf(EXTRACT_REQUEST "%s", x->stage->table->name);
 	char text[300];
 
 	p->saved = now;
@@ -188,6 +189,7 @@ enum result position_save(struct extraction *x, struct extract_output *o, struct
 	put_long(c, CP_FLOOR, p->floor);
 	put_long(c, CP_MARK, p->mark.ms);
 	put_long(c, CP_PAGE_SIZE, p->page_size);
+	put_long(c, CP_DELTA_PAGE_SIZE, p->delta_page_size);
 	put_long(c, CP_HELD, p->held);
 	put_long(c, CP_APPROVED, p->approved);
 	put_long(c, CP_SINCE, p->since.ms);
@@ -195,6 +197,6 @@ enum result position_save(struct extraction *x, struct extract_output *o, struct
 	record_set_null(&f);
 	put_long(c, CP_SAVED_AT, now.ms);
 	progress(x, p, text, sizeof text);
-	enum result r = request_begun ? extract_checkpoint(o, request, NULL, NULL, err) : OK;
+	enum result r = request ? extract_checkpoint(o, request, NULL, NULL, err) : OK;
 	return r == OK ? extract_checkpoint(o, x->stage->table->name, c, text, err) : r;
 }

@@ -65,10 +65,16 @@ static enum result emit_row(struct extraction *x, struct extract_output *o, stru
 			    const cJSON *row, const struct page_use *use, wall_time now,
 			    int64_t number, struct error *err)
 {
+	const char *own = json_string(row, x->stage->table->primary_id);
 	struct change_head head;
 	struct error why;
 	char id[37] = "";
+	int64_t version;
 
+	/* A row that went back to a lower version: the environment was restored. */
+	if (use->compare && own && json_int(row, "versionnumber", &version) &&
+	    known_version(x->known, own) > version && p->epoch < p->scan_began.ms)
+		p->epoch = p->scan_began.ms;
 	avro_value_reset(&x->change);
 	enum result r = change_from_row(mapping_source(x->stage->mapping), row, p->epoch, now,
 					use->origin, &x->change, id, &why);

@@ -19,11 +19,43 @@
 
 enum { REPORT_MS = 5000 };
 
+/* Later than any epoch before, whatever the clock says. */
+static int64_t later_epoch(const struct position *p, wall_time now)
+{
+	return now.ms > p->epoch ? now.ms : p->epoch + 1;
+}
+
+static void forget_known(struct extraction *x)
+{
+	known_free(x->known);
+	x->known = NULL;
+	x->topic_read = false;
+	x->scan_resumed = false;
+}
+
+void scan_restart(struct extraction *x, struct position *p, wall_time now)
+{
+	position_set(&p->scan_link, "");
+	p->scan_rows = p->scan_pages = 0;
+	seen_clear(x->links);
+	if (p->scan == SCAN_SINCE)
+		return;
+	if (x->stage->flow->changes == CHANGES_FULL) {
+		if (x->known)
+			known_unmeet(x->known);
+		return;
+	}
+	/* Who was met before may be gone by now: only the new epoch tells who is met. */
+	p->epoch = later_epoch(p, now);
+	forget_known(x);
+}
+
 void scan_begin(struct extraction *x, struct position *p, enum scan kind, wall_time now)
 {
 	int64_t expected = -1, version;
 	struct error ignored; /* both are asked for convenience */
 
+	x->scan_resumed = false;
 	p->scan = kind;
 	p->scan_rows = p->scan_pages = 0;
 	p->scan_began = now;
@@ -32,10 +64,11 @@ void scan_begin(struct extraction *x, struct position *p, enum scan kind, wall_t
 		position_set(&p->select, x->select);
 		if (!*p->delta_link)
 			p->version_before = p->version;
-		/* Later than any epoch before, whatever the clock says. */
-		p->epoch = now.ms > p->epoch ? now.ms : p->epoch + 1;
-		known_free(x->known);
-		x->known = NULL;
+		p->epoch = later_epoch(p, now);
+		forget_known(x);
+		/* Should the environment have been restored, versions begin lower. */
+		if (x->stage->flow->changes != CHANGES_TRACKING)
+			p->version = p->version_before = 0;
 	}
 	if (kind != SCAN_SINCE && dataverse_count(&x->dataverse, x->stage->table->name, mono_now(),
 						  &expected, &ignored) != OK)
@@ -71,25 +104,52 @@ static void hold(struct extraction *x, struct position *p, int64_t gone, int64_t
 		  log_int((int64_t)known_alive(x->known)), "limit", log_int(limit), NULL);
 }
 
+/* After a restart, a row that was met and rejected looks as if it were gone: the topic has only what
+ * it was before.  Each is asked for. */
+static enum result look_again(struct extraction *x, struct error *err)
+{
+	enum result r = OK;
+	size_t at = 0;
+	char id[37];
+
+	while (r == OK && known_next_unmet(x->known, &at, id)) {
+		bool there = false;
+		r = dataverse_exists(&x->dataverse, x->stage->table, id, mono_now(), &there, err);
+		if (r == OK && there)
+			known_put(x->known, id, known_version(x->known, id), true);
+		if (r == OK && stage_stop)
+			r = error_retry(err, "stopping", "asked to stop");
+	}
+	return r;
+}
+
 /* All pages are read.  Deletes are many perhaps: they are committed in parts; a restart finds the
  * rest again, because the deleted are known from the topic. */
 static enum result close_scan(struct extraction *x, struct extract_output *o, struct position *p,
 			      wall_time now, struct error *err)
 {
-	int64_t gone = x->known ? (int64_t)known_unmet(x->known) : 0, limit = 0;
+	bool deletes = x->known && p->scan != SCAN_SINCE;
+	int64_t gone = deletes ? (int64_t)known_unmet(x->known) : 0, limit = 0;
 	enum result r = OK;
 	char id[37];
 	size_t at = 0;
 
-	if (x->known)
+	if (deletes)
 		limit = guard_limit(x->stage->flow, known_alive(x->known));
 	if (p->approved > limit)
 		limit = p->approved;
-	p->held = 0;
+	if (gone && gone <= limit && x->scan_resumed) {
+		r = look_again(x, err);
+		if (r != OK)
+			return r;
+		gone = (int64_t)known_unmet(x->known);
+	}
+	if (deletes)
+		p->held = 0;
 	if (gone > limit) {
 		hold(x, p, gone, limit);
 	} else {
-		while (r == OK && x->known && known_next_unmet(x->known, &at, id)) {
+		while (r == OK && deletes && known_next_unmet(x->known, &at, id)) {
 			r = rows_emit_delete(x, o, p, id, ORIGIN_RECONCILE, now, err);
 			if (r == OK && extract_full(o))
 				r = extract_commit(o, err);
@@ -101,13 +161,18 @@ static enum result close_scan(struct extraction *x, struct extract_output *o, st
 		 log_int(p->scan_rows), "pages", log_int(p->scan_pages), "ms",
 		 log_int(now.ms - p->scan_began.ms), "gone", log_int(gone), "deleted",
 		 log_int(p->held ? 0 : gone), NULL);
-	p->approved = 0;
+	if (deletes)
+		p->approved = 0;
 	p->scan = SCAN_NONE;
+	x->topic_read = x->scan_resumed = false;
 	if (p->page_size < x->stage->flow->page_size) /* perhaps it was only for a while */
 		p->page_size = 2 * p->page_size < x->stage->flow->page_size
 				   ? 2 * p->page_size
 				   : x->stage->flow->page_size;
 	if (x->stage->flow->changes == CHANGES_FULL) {
+		/* A row that comes back with its old version must come after its delete. */
+		if (gone && !p->held)
+			p->epoch = later_epoch(p, now);
 		known_unmeet(x->known);
 	} else {
 		known_free(x->known);
@@ -140,17 +205,14 @@ static void report(struct extraction *x, const struct position *p)
 		 log_int(ms > 0 ? x->rate_rows * 1000 / ms : 0), NULL);
 }
 
-/* The rows of the topic have to be known before the first is met. */
+/* The rows of the topic have to be known before the first is met.  A step of its own: what it finds
+ * about the scan is saved with it. */
 static enum result know(struct extraction *x, struct position *p, struct error *err)
 {
 	bool full = x->stage->flow->changes == CHANGES_FULL;
-	enum result r;
+	enum result r = rows_known(x, p, err);
 
-	if (x->known || p->scan == SCAN_SINCE)
-		return OK;
-	if (p->scan == SCAN_SNAPSHOT && p->scan_pages && !full)
-		return OK; /* it was empty when the scan began */
-	r = rows_known(x, p, err);
+	x->topic_read = r == OK;
 	if (r == OK && p->scan == SCAN_SNAPSHOT && known_alive(x->known))
 		p->scan = SCAN_RECONCILE;
 	if (r == OK && p->scan == SCAN_SNAPSHOT && !full) {
@@ -190,10 +252,12 @@ enum result scan_step(struct extraction *x, struct extract_output *o, struct pos
 	bool adopted = p->scan != SCAN_SINCE && !*p->delta_link;
 	int64_t rows = 0;
 	struct dataverse_page page;
-	enum result r = know(x, p, err);
+	enum result r;
 
-	if (r != OK)
-		return r;
+	/* A first read that is under way has found the topic empty. */
+	bool needed = p->scan == SCAN_RECONCILE || full || !p->scan_pages;
+	if (p->scan != SCAN_SINCE && needed && !x->topic_read && !x->known)
+		return know(x, p, err);
 	if (p->scan_pages && !*p->scan_link)
 		return close_scan(x, o, p, now, err);
 	_cleanup_(freep) char *url = *p->scan_link ? xstrdup(p->scan_link) : first_url(x, p);
@@ -202,7 +266,7 @@ enum result scan_step(struct extraction *x, struct extract_output *o, struct pos
 		return r;
 	struct page_use use = {.origin =
 				   p->scan == SCAN_SNAPSHOT ? ORIGIN_SNAPSHOT : ORIGIN_RECONCILE,
-			       .compare = full,
+			       .compare = full && p->scan != SCAN_SINCE,
 			       .meet = true};
 	r = page.next ? extraction_check_next(x, url, page.next, err)
 		      : follow(x, p, page.delta, err);

@@ -667,3 +667,90 @@ def test_a_long_first_read_says_how_far_it_is(case):
     case.wait(lambda: "percent=" in case.log(extractor(case)), 20, "the log to say it")
     case.dynamics_box.no_faults()
     case.wait(lambda: progress(case).startswith("following"), 20, "the read to end")
+
+
+# ---- full reads that are disturbed -------------------------------------------------------------------
+
+def test_a_read_since_a_time_finds_nobody_gone_also_where_all_rows_are_compared(case):
+    """With full reads the rows of the topic are known all the time: a read of a few of them must not
+    take the others for gone."""
+    case.setup("contacts", contacts=60)
+    case.configure({"flows": {"contacts": {"changes": "full", "poll": "1h"}}})
+    case.start("contacts")
+    case.agree()
+    case.tideway("replay", "--flow", "contacts", "--from", "source", "--since", "2100-01-01T00:00:00Z")
+    case.wait(lambda: case.log(extractor(case)).count("full read complete") >= 2, 20, "the read to end")
+    change_one(case, 1, "since")
+    case.tideway("replay", "--flow", "contacts", "--from", "source", "--since", "2020-01-01T00:00:00Z")
+    case.agree()
+    deletes = [m for m in case.messages("crm.contact") if m["value"] and m["value"]["op"] == "delete"]
+    expect(not deletes, f"{len(deletes)} rows were taken for gone")
+
+
+def test_a_row_that_is_deleted_while_a_full_read_begins_again_is_found_gone(case):
+    """Who was met by the first attempt may be gone before the second: he is met anew, or deleted."""
+    wire = wired(case, 200, small_pages(60))
+    case.start("contacts")
+    case.agree()
+    first, heavy = [], []
+
+    @wire.rule
+    def _(e):  # the third page of the full read is too heavy, until the size is halved
+        if e.is_page("contacts") and not e.is_delta() and "$skiptoken" in e.path and \
+                (e.page_size() or 0) == 60:
+            first.append(e.path)
+            if len(first) >= 2:
+                if not heavy:
+                    victim = sorted(r["contactid"] for r in case.dynamics.rows("contacts"))[0]
+                    case.dynamics.delete("contacts", victim)
+                heavy.append(e.path)
+                e.answer(500, {"error": {"code": "0x80044151", "message": "SQL timeout expired."}})
+    case.dynamics_box.control.request("POST", "/_sandbox/expire-delta-tokens")
+    case.wait(lambda: len(heavy) >= 2, 30, "the read to be too heavy")
+    case.agree(40)
+    expect("pages are too heavy" in case.log(extractor(case)), "the read did not begin again")
+
+
+def test_two_wishes_of_an_operator_are_both_carried_out(case):
+    """A second request that comes while the first is begun is not forgotten with it."""
+    wired(case, 100, small_pages(20))
+    case.start("contacts")
+    case.agree()
+    case.dynamics_box.fault(path="*contacts*", delay_ms=150, count=60)
+    for _ in range(2):
+        case.tideway("replay", "--flow", "contacts", "--from", "source")
+    case.wait(lambda: case.log(extractor(case)).count("asked by an operator") == 2, 40,
+              "both to be begun")
+    case.dynamics_box.no_faults()
+    case.wait(lambda: progress(case).startswith("following"), 30, "both to end")
+    case.agree()
+
+
+def test_a_body_over_the_cap_makes_pages_smaller(case):
+    """An answer larger than 128 MiB is not read to its end; the next pages have fewer rows."""
+    wire = wired(case, 150, small_pages(150))
+
+    @wire.rule
+    def _(e):
+        if e.is_page("contacts") and (e.page_size() or 0) > 100:
+            e.answer(200, b'{"value":[' + b" " * (129 << 20) + b"]}",
+                     **{"Content-Type": "application/json"})
+    case.start("contacts")
+    case.agree(60)
+    expect("pages are too heavy" in case.log(extractor(case)), "the cap was not met")
+
+
+def test_a_table_that_is_refused_or_gone_ends_with_100(case):
+    """403 and a table that does not exist are no matter of waiting."""
+    from failures import ends
+    wire = wired(case, 5)
+    answer = [403, {"error": {"code": "0x80040220", "message": "is missing prvReadContact privilege"}}]
+
+    @wire.rule
+    def _(e):
+        if e.is_page("contacts"):
+            e.answer(*answer)
+    ends(case, "extract-dataverse", "contacts", 100, "403", "privileges")
+    answer[:] = [404, {"error": {"code": "0x80060888",
+                                 "message": "Resource not found for the segment 'contacts'."}}]
+    ends(case, "extract-dataverse", "contacts", 100, "404")
