@@ -28,7 +28,7 @@ LDFLAGS += -fsanitize=$(SANITIZE)
 endif
 CPPFLAGS := -iquote common -MMD -MP
 
-STAGE_LIBS := -lrdkafka -lcurl -lcjson -lavro -lyaml -lcsv -lz -luuid -lxxhash -lpthread -lm
+STAGE_LIBS := -lrdkafka -lcurl -lcjson -lavro -lyaml -lcsv -lz -luuid -lxxhash -lnettle -lpthread -lm
 SANDBOX_LIBS := -lmicrohttpd -lsqlite3 -lcjson -lgnutls -lz -lpthread -lm
 TEST_LIBS := -lcmocka
 

@@ -61,7 +61,11 @@ static const struct {
     {"Unable to find document", REJECT, "not-found"},
     {"duplicate key value", REJECT, "duplicate-key"},
     {"already exists", REJECT, "duplicate-key"},
+    {"Unable to decrypt PKey", REJECT, "bad-pkey"}, /* v8 */
     {"XTK-170036", FATAL, "no-identification-key"},
+    {"is unknown.", FATAL, "resource"},
+    {"Unsupported endpoint", FATAL, "resource"}, /* v8 */
+    {"still referenced", RETRY, "referenced"},
     {"Cannot update key", REJECT, "key-mismatch"},
     {"read-only", REJECT, "read-only"},
     {"is not valid for", REJECT, "invalid-value"},
@@ -76,12 +80,16 @@ static enum result by_text(int status, const char *body, const char *message, st
 	for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) {
 		if (!strstr(body, texts[i].text))
 			continue;
+		if (texts[i].result == RETRY)
+			return error_retry(err, texts[i].reason, "campaign answers %d: %s", status,
+					   message);
 		if (texts[i].result == FATAL)
-			return error_config(err, texts[i].reason,
-					    "campaign answers %d: %s; an administrator must make "
-					    "the key attribute an identification key of the "
-					    "resource",
-					    status, message);
+			return error_config(
+			    err, texts[i].reason, "campaign answers %d: %s; %s", status, message,
+			    !strcmp(texts[i].reason, "resource")
+				? "is the resource published in the API?"
+				: "an administrator must make the key attribute an "
+				  "identification key of the resource");
 		return error_reject(err, texts[i].reason, "campaign answers %d: %s", status,
 				    message);
 	}
@@ -110,9 +118,12 @@ static bool is_gateway(const char *body, size_t len)
 	return gateway;
 }
 
-static bool has_code(const char *text)
+static bool is_known(const char *text)
 {
-	return strstr(text, "RST-") || strstr(text, "XTK-") || strstr(text, "PGS-");
+	for (size_t i = 0; i < sizeof texts / sizeof *texts; i++)
+		if (strstr(text, texts[i].text))
+			return true;
+	return false;
 }
 
 /* Only texts that we know may be shown, and without what they quote: anything else may hold the
@@ -129,11 +140,18 @@ static void show(const char *body, size_t len, char *out, size_t size)
 		snprintf(out, size, "%s", gateway);
 	else if (code && strlen(code) < 12 && !code[strspn(code, "0123456789")])
 		snprintf(out, size, "error code %s", code);
-	else if (has_code(said))
+	else if (is_known(said))
 		redact(out, size, said, strnlen(said, 1000));
 	else
 		snprintf(out, size, "a text of %zu bytes that is none of the known ones", len);
 	cJSON_Delete(json);
+}
+
+/* A page of something between us and Campaign is no answer of it. */
+static bool is_page(const struct http_response *res)
+{
+	const char *body = res->body.data ? res->body.data : "";
+	return res->body.len && body[strspn(body, " \t\r\n")] == '<';
 }
 
 enum result campaign_answer(const struct http_response *res, mono_time now, struct error *err)
@@ -141,24 +159,21 @@ enum result campaign_answer(const struct http_response *res, mono_time now, stru
 	const char *body = res->body.data ? res->body.data : "";
 	char message[300], reason[48];
 
-	if (res->status >= 200 && res->status < 300)
+	if (res->status >= 200 && res->status < 300 && !is_page(res))
 		return OK;
+	if (!res->status && res->body.overflow)
+		return error_retry(err, CAMPAIGN_UNKNOWN, "campaign: %s", res->failure);
 	if (!res->status)
 		return error_retry(err, "no-response", "campaign: %s", res->failure);
 	show(body, res->body.len, message, sizeof message);
 	snprintf(reason, sizeof reason, "http-%d", res->status);
 	switch (res->status) {
-	case 401:
-		return error_retry(err, reason, "campaign answers 401: %s", message);
-	case 403:
-		return error_config(err, reason,
-				    "campaign answers 403: %s; check client_id (it is the API "
-				    "key too) and its product profile",
-				    message);
 	case 500:
 		if (!is_gateway(body, res->body.len))
 			break;
 		/* fall through */
+	case 401:
+	case 403:
 	case 408:
 	case 429:
 	case 502:
@@ -171,24 +186,27 @@ enum result campaign_answer(const struct http_response *res, mono_time now, stru
 	default:
 		break;
 	}
-	enum result r = by_text(res->status, body, message, err);
+	enum result r = is_page(res) ? OK : by_text(res->status, body, message, err);
 	if (r != OK)
 		return r;
-	if (res->status == 404)
-		return error_config(err, reason,
-				    "campaign answers 404: %s; does the resource exist and is it "
-				    "published in the API?",
-				    message);
-	if (res->status >= 400 && res->status < 500)
+	if (res->status >= 400 && res->status < 500 && res->status != 404)
 		return error_reject(err, reason, "campaign answers %d: %s", res->status, message);
-	return error_retry(err, res->status >= 500 ? "unknown-answer" : reason,
-			   "campaign answers %d: %s", res->status, message);
+	return error_retry(err, CAMPAIGN_UNKNOWN, "campaign answers %d: %s", res->status, message);
 }
 
 /* ---- metadata --------------------------------------------------------------------------------- */
 
-static enum result get(struct campaign *c, const char *path, mono_time now, cJSON **json,
-		       int *status, struct error *err)
+static enum result refused_at_start(struct error *err)
+{
+	struct error copy = *err;
+	return error_config(err, copy.reason,
+			    "%s; check client_id (it is the API key, too), its product profile, and "
+			    "that the resource is published",
+			    copy.text);
+}
+
+static enum result get(struct campaign *c, const char *path, const char *key, mono_time now,
+		       cJSON **json, int *status, struct error *err)
 {
 	struct buffer url = BUFFER(8192);
 	struct http_response res = {0};
@@ -198,7 +216,7 @@ static enum result get(struct campaign *c, const char *path, mono_time now, cJSO
 	enum result r = oauth_ensure(&c->oauth, c->http, now, err);
 	if (r != OK)
 		return r;
-	campaign_url(c, path, NULL, &url);
+	campaign_url(c, path, key, &url);
 	struct http_request req = {.method = "GET",
 				   .url = url.data,
 				   .max_response_bytes = CAMPAIGN_METADATA_MAX_BYTES,
@@ -208,6 +226,9 @@ static enum result get(struct campaign *c, const char *path, mono_time now, cJSO
 	if (r == OK) {
 		*status = res.status;
 		r = campaign_answer(&res, now, err);
+		/* At a start nothing is gained by asking again. */
+		if (r == RETRY && (res.status == 403 || res.status == 404))
+			r = refused_at_start(err);
 	} else {
 		error_prefix(err, "campaign at %s", c->url);
 	}
@@ -225,8 +246,17 @@ static enum result get(struct campaign *c, const char *path, mono_time now, cJSO
 	return r;
 }
 
-/* Fields of a resource or, nested, of an item like location.  Links and collections are left
- * out: nothing is mapped to them directly. */
+enum result campaign_record(struct campaign *c, const char *path, const char *key, mono_time now,
+			    cJSON **json, struct error *err)
+{
+	int status;
+	enum result r = get(c, path, key, now, json, &status, err);
+
+	return r == REJECT && !strcmp(err->reason, "not-found") ? OK : r;
+}
+
+/* Fields of a resource or, nested, of an item like location.  Collections are left out: nothing is
+ * mapped to them. */
 static void read_fields(struct resource *r, const char *prefix, const cJSON *content)
 {
 	const cJSON *f, *v;
@@ -241,7 +271,7 @@ static void read_fields(struct resource *r, const char *prefix, const cJSON *con
 			read_fields(r, path, inner);
 			continue;
 		}
-		if (!type || !strcmp(type, "link") || !strcmp(type, "collection"))
+		if (!type || !strcmp(type, "collection"))
 			continue;
 		/* "number" is told apart by the raw type, long or double. */
 		bool number = !strcmp(type, "number") && raw;
@@ -252,6 +282,8 @@ static void read_fields(struct resource *r, const char *prefix, const cJSON *con
 							    : type);
 		json_int(f, "length", &a->length);
 		a->read_only = json_is_true(f, "readOnly");
+		const char *target = json_string(f, "resTarget");
+		a->target = target && a->type == ATTRIBUTE_LINK ? xstrdup(target) : NULL;
 		cJSON_ArrayForEach(v, values)
 		{
 			const char *name = json_string(v, "name");
@@ -275,7 +307,7 @@ enum result campaign_resource(struct campaign *c, const char *name, mono_time no
 		_cleanup_(freep) char *api = xasprintf("%s/%s", roots[i], name);
 		cJSON *json;
 		int status;
-		r = get(c, path, now, &json, &status, err);
+		r = get(c, path, NULL, now, &json, &status, err);
 		if (r == OK) {
 			struct resource *res = resource_new(name, api);
 			read_fields(res, "", cJSON_GetObjectItemCaseSensitive(json, "content"));

@@ -8,6 +8,8 @@
 #ifndef TIDEWAY_CAMPAIGN_H
 #define TIDEWAY_CAMPAIGN_H
 
+#include <cjson/cJSON.h>
+
 #include "http.h"
 #include "metadata.h"
 #include "oauth.h"
@@ -33,13 +35,21 @@ void campaign_url(const struct campaign *c, const char *path, const char *key, s
 
 size_t campaign_headers(const struct campaign *c, const char *headers[HTTP_HEADERS_MAX]);
 
-/* What an answer means.
- *   OK      2xx
- *   RETRY   no answer, 401, 429, gateway errors, 5xx without a known text ("unknown-answer")
+/* What an answer means, in both dialects.
+ *   OK      2xx, but not with a page of HTML
+ *   RETRY   no answer, 401, 403, 429, gateway errors: as long as it takes.
+ *           "referenced": a delete of a record that others still refer to.
+ *           CAMPAIGN_UNKNOWN: no documented text; also v8's error without an explanation, which is
+ *           all it says of duplicate keys and bad values
  *   REJECT  reason "not-found": no record with this key; "duplicate-key": there is one already;
- *           anything else: this body will never be accepted
- *   FATAL   the resource or its identification key do not exist, or the API key is refused */
+ *           "bad-pkey"; anything else: this body will never be accepted
+ *   FATAL   the resource or its identification key do not exist */
+#define CAMPAIGN_UNKNOWN "unknown-answer"
 enum result campaign_answer(const struct http_response *res, mono_time now, struct error *err);
+
+/* One record by its key, for who wants to compare.  *json is NULL with OK when there is none. */
+enum result campaign_record(struct campaign *c, const char *path, const char *key, mono_time now,
+			    cJSON **json, struct error *err);
 
 /* A resource's metadata, live, under profileAndServicesExt or customResources. */
 enum result campaign_resource(struct campaign *c, const char *name, mono_time now,

@@ -11,13 +11,13 @@
 
 enum { SCHEMA_MAX = 1 << 20 };
 
-char *change_schema(const char *namespace, const char *row_schema)
+static char *schema_with(const char *namespace, const char *ops, const char *row_schema)
 {
 	struct buffer s = BUFFER(SCHEMA_MAX);
 	buffer_printf(&s,
 		      "{\"type\":\"record\",\"name\":\"Change\",\"namespace\":\"%s\",\"fields\":["
 		      "{\"name\":\"op\",\"type\":{\"type\":\"enum\",\"name\":\"Op\",\"symbols\":"
-		      "[\"upsert\",\"delete\"]}},"
+		      "[%s]}},"
 		      "{\"name\":\"id\",\"type\":\"string\"},"
 		      "{\"name\":\"epoch\",\"type\":\"long\"},"
 		      "{\"name\":\"version\",\"type\":\"long\"},"
@@ -27,15 +27,38 @@ char *change_schema(const char *namespace, const char *row_schema)
 		      "{\"name\":\"origin\",\"type\":{\"type\":\"enum\",\"name\":\"Origin\","
 		      "\"symbols\":[\"snapshot\",\"delta\",\"reconcile\"]}},"
 		      "{\"name\":\"row\",\"type\":[\"null\",%s],\"default\":null}]}",
-		      namespace, row_schema);
+		      namespace, ops, row_schema);
 	return s.data;
 }
 
-void change_field_schema(struct buffer *out, const char *name, const char *type)
+char *change_schema(const char *namespace, const char *row_schema)
+{
+	return schema_with(namespace, "\"upsert\",\"delete\"", row_schema);
+}
+
+char *change_target_schema(const char *namespace, const char *row_schema)
+{
+	return schema_with(namespace, "\"upsert\",\"delete\",\"update\"", row_schema);
+}
+
+void change_field_schema(struct buffer *out, const char *name, const char *type, const char *doc)
 {
 	bool quoted = *type != '{';
-	buffer_printf(out, "{\"name\":\"%s\",\"type\":[\"null\",%s%s%s],\"default\":null}", name,
+
+	buffer_printf(out, "{\"name\":\"%s\",\"type\":[\"null\",%s%s%s],\"default\":null", name,
 		      quoted ? "\"" : "", type, quoted ? "\"" : "");
+	if (doc)
+		change_doc(out, doc);
+	buffer_puts(out, "}");
+}
+
+void change_doc(struct buffer *out, const char *doc)
+{
+	cJSON *text = cJSON_CreateString(doc);
+	_cleanup_(freep) char *json = cJSON_PrintUnformatted(text);
+
+	cJSON_Delete(text);
+	buffer_printf(out, ",\"doc\":%s", json);
 }
 
 void change_set_head(avro_value_t *change, const char *id, const struct change_head *head)
@@ -126,7 +149,7 @@ static void column_schema(struct buffer *s, const struct column *c, bool *choice
 	} else {
 		type = plain[c->type];
 	}
-	change_field_schema(s, c->name, type);
+	change_field_schema(s, c->name, type, NULL);
 }
 
 enum result table_class_new(const struct table *t, const char *const *columns, size_t n,

@@ -26,14 +26,22 @@ enum change_field {
 	CHANGE_ORIGIN,
 	CHANGE_ROW
 };
-enum change_op { CHANGE_UPSERT, CHANGE_DELETE };
+/* update is the targets' alone: the members of the row that are not null are written to a record
+ * that is there, the others left alone; where there is none, none is made. */
+enum change_op { CHANGE_UPSERT, CHANGE_DELETE, CHANGE_UPDATE };
 enum change_origin { ORIGIN_SNAPSHOT, ORIGIN_DELTA, ORIGIN_RECONCILE };
 
 /* The schema of a Change around a row schema: deterministic, ids follow bytes. malloc'ed. */
 char *change_schema(const char *namespace, const char *row_schema);
 
-/* "null or this type" as a field: {"name":…,"type":["null",…],"default":null} */
-void change_field_schema(struct buffer *out, const char *name, const char *type);
+/* The same for a record of a target: op can be update, too. */
+char *change_target_schema(const char *namespace, const char *row_schema);
+
+/* "null or this type" as a field: {"name":…,"type":["null",…],"default":null,"doc":…}; doc may be
+ * NULL. */
+void change_field_schema(struct buffer *out, const char *name, const char *type, const char *doc);
+/* ,"doc":"…" */
+void change_doc(struct buffer *out, const char *doc);
 #define SCHEMA_DATE "{\"type\":\"int\",\"logicalType\":\"date\"}"
 #define SCHEMA_TIMESTAMP "{\"type\":\"long\",\"logicalType\":\"timestamp-millis\"}"
 

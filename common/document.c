@@ -10,6 +10,7 @@
 #include <yaml.h>
 
 #include "arena.h"
+#include "suggest.h"
 
 struct document {
 	char *file, *over; /* over: the file laid over this one */
@@ -36,6 +37,12 @@ void problem(struct problems *p, struct place at, const char *fmt, ...)
 	/* The document may be gone when the list is printed. */
 	at.file = at.file ? xstrdup(at.file) : NULL;
 	p->items[p->count++] = (struct problem){at, text};
+}
+
+void problem_move(struct problem *p, struct place at)
+{
+	free((char *)p->at.file);
+	p->at = (struct place){at.file ? xstrdup(at.file) : NULL, at.line, at.column};
 }
 
 char *problem_text(const struct problems *p, size_t i)
@@ -351,12 +358,15 @@ void doc_only(struct node map, struct problems *p, const char *what, const char 
 			problem(p, doc_place(doc_key(map, i)), "\"%s\" is given twice", k);
 		if (found)
 			continue;
-		char list[400] = "";
-		for (const char *const *n = known; *n; n++)
+		char list[600] = "", meant[100];
+		struct suggestion like = {.word = k ? k : ""};
+		for (const char *const *n = known; *n; n++) {
+			suggest_from(&like, *n);
 			snprintf(list + strlen(list), sizeof list - strlen(list), "%s%s",
 				 *list ? ", " : "", *n);
-		problem(p, doc_place(doc_key(map, i)), "unknown key \"%s\" in %s; known are: %s",
-			k ? k : "?", what, list);
+		}
+		problem(p, doc_place(doc_key(map, i)), "unknown key \"%s\" in %s%s; known are: %s",
+			k ? k : "?", what, suggest_text(&like, meant, sizeof meant), list);
 	}
 }
 
@@ -436,16 +446,48 @@ int doc_choice(struct node map, const char *key, int fallback, const char *const
 {
 	struct node n = doc_get(map, key);
 	const char *s = doc_text(n);
-	char list[200] = "";
+	struct suggestion like = {.word = s ? s : ""};
+	char list[600] = "", meant[100];
 
 	if (!doc_there(n))
 		return fallback;
 	for (int i = 0; names[i]; i++) {
 		if (s && !strcmp(s, names[i]))
 			return i;
+		suggest_from(&like, names[i]);
 		snprintf(list + strlen(list), sizeof list - strlen(list), "%s%s", i ? ", " : "",
 			 names[i]);
 	}
-	problem(p, doc_place(n), "\"%s\" must be one of: %s", key, list);
+	problem(p, doc_place(n), "\"%s\" must be one of: %s%s", key, list,
+		suggest_text(&like, meant, sizeof meant));
 	return fallback;
+}
+
+bool doc_flag(struct node map, const char *key, bool fallback, struct problems *p)
+{
+	static const char *const names[] = {"false", "true", NULL};
+	return doc_choice(map, key, fallback, names, p);
+}
+
+void doc_flow_text(struct node n, struct buffer *out)
+{
+	bool list = doc_kind(n) == DOC_LIST;
+	const char *text = doc_text(n);
+
+	if (doc_kind(n) != DOC_LIST && doc_kind(n) != DOC_MAP) {
+		/* Quoted where a plain text would read as something else. */
+		bool plain = text && *text && !text[strcspn(text, " \t\n\"'{}[],:#&*!|>%@`~")];
+		buffer_printf(out, plain || doc_is_null(n) ? "%s" : "'%s'", text ? text : "");
+		return;
+	}
+	buffer_puts(out, list ? "[" : "{");
+	for (size_t i = 0; i < doc_count(n); i++) {
+		buffer_puts(out, i ? ", " : "");
+		if (!list) {
+			doc_flow_text(doc_key(n, i), out);
+			buffer_puts(out, ": ");
+		}
+		doc_flow_text(list ? doc_item(n, i) : doc_value(n, i), out);
+	}
+	buffer_puts(out, list ? "]" : "}");
 }

@@ -11,6 +11,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "buffer.h"
 #include "error.h"
 
 /* Where something stands; file belongs to the document. Line and column count from 1; line 0
@@ -37,6 +38,8 @@ void problem(struct problems *p, struct place at, const char *fmt, ...)
     __attribute__((format(printf, 3, 4)));
 /* "file:line:column: text" for the i-th; malloc'ed. */
 char *problem_text(const struct problems *p, size_t i);
+/* Gives one that has no place another. */
+void problem_move(struct problem *p, struct place at);
 void problems_free(struct problems *p);
 
 struct document;
@@ -94,5 +97,9 @@ int64_t doc_duration(struct node map, const char *key, int64_t fallback_ms, int6
 /* One of the NULL-ended names; returns its index. */
 int doc_choice(struct node map, const char *key, int fallback, const char *const *names,
 	       struct problems *p);
+bool doc_flag(struct node map, const char *key, bool fallback, struct problems *p);
+
+/* A node in YAML's flow form, on one line: "{from: a, values: {1: x}}", to show or to compare. */
+void doc_flow_text(struct node n, struct buffer *out);
 
 #endif

@@ -106,18 +106,29 @@ rd_kafka_t *kafka_consumer(const struct config *c, const char *group, const char
 		    err);
 }
 
-rd_kafka_t *kafka_reader(const struct config *c, const char *client, struct error *err)
+static rd_kafka_t *outsider(const struct config *c, const char *client, const char *isolation,
+			    struct error *err)
 {
 	const char *ours[][2] = {{"group.id", client}, /* librdkafka wants one; never joined */
 				 {"enable.auto.commit", "false"},
 				 {"enable.auto.offset.store", "false"},
 				 {"auto.offset.reset", "error"},
-				 {"isolation.level", "read_committed"},
+				 {"isolation.level", isolation},
 				 {"enable.partition.eof", "true"},
 				 {NULL, NULL}};
 	return make(
 	    RD_KAFKA_CONSUMER,
 	    conf_new(c, RD_KAFKA_CONSUMER, client, (const char *const(*)[2])ours, NULL, err), err);
+}
+
+rd_kafka_t *kafka_reader(const struct config *c, const char *client, struct error *err)
+{
+	return outsider(c, client, "read_committed", err);
+}
+
+rd_kafka_t *kafka_watcher(const struct config *c, const char *client, struct error *err)
+{
+	return outsider(c, client, "read_uncommitted", err);
 }
 
 rd_kafka_t *kafka_producer(const struct config *c, const char *client, const char *transactional_id,
@@ -271,5 +282,76 @@ enum result kafka_read_since(rd_kafka_t *reader, const char *topic, wall_time si
 	}
 	rd_kafka_assign(reader, NULL);
 	rd_kafka_topic_partition_list_destroy(all);
+	return r;
+}
+
+enum result kafka_end(rd_kafka_t *watcher, const char *topic, int32_t partition, int64_t *end,
+		      struct error *err)
+{
+	int64_t low;
+	rd_kafka_resp_err_t code =
+	    rd_kafka_query_watermark_offsets(watcher, topic, partition, &low, end, 15000);
+
+	if (!code)
+		return OK;
+	return error_restart(err, "broker", "reading the end of %s, partition %d: %s", topic,
+			     partition, rd_kafka_err2str(code));
+}
+
+enum result kafka_partitions(rd_kafka_t *rk, const char *topic, int *count, struct error *err)
+{
+	const struct rd_kafka_metadata *meta;
+	rd_kafka_topic_t *t = rd_kafka_topic_new(rk, topic, NULL);
+	rd_kafka_resp_err_t code = rd_kafka_metadata(rk, 0, t, &meta, 10000);
+
+	rd_kafka_topic_destroy(t);
+	if (code)
+		return error_restart(err, "broker", "reading the partitions of %s: %s", topic,
+				     rd_kafka_err2str(code));
+	*count = meta->topic_cnt ? meta->topics[0].partition_cnt : 0;
+	rd_kafka_metadata_destroy(meta);
+	return OK;
+}
+
+enum result kafka_read_partition(rd_kafka_t *reader, const char *topic, int32_t partition,
+				 int64_t from, int64_t end, int idle_ms,
+				 bool (*fn)(void *arg, rd_kafka_message_t *msg),
+				 void (*tick)(void *arg), void *arg, struct error *err)
+{
+	rd_kafka_topic_partition_list_t *one = rd_kafka_topic_partition_list_new(1);
+	enum result r = OK;
+	bool more = end > 0 && from < end;
+	mono_time last = mono_now();
+
+	rd_kafka_topic_partition_list_add(one, topic, partition)->offset = from;
+	if (more)
+		rd_kafka_assign(reader, one);
+	for (unsigned n = 0; r == OK && more; n++) {
+		rd_kafka_message_t *m = rd_kafka_consumer_poll(reader, 20);
+		if (!m || n % 1000 == 0)
+			tick(arg);
+		if (!m) {
+			if (mono_now().ms - last.ms > idle_ms)
+				r = error_restart(err, "broker",
+						  "reading %s: nothing came for %d s", topic,
+						  idle_ms / 1000);
+			continue;
+		}
+		last = mono_now();
+		if (!m->err) {
+			more = m->offset + 1 < end;
+			if (!fn(arg, m))
+				rd_kafka_message_destroy(m);
+			continue;
+		}
+		if (m->err == RD_KAFKA_RESP_ERR__PARTITION_EOF)
+			more = m->offset < end;
+		else if (m->err == RD_KAFKA_RESP_ERR__AUTO_OFFSET_RESET)
+			r = error_restart(err, "broker", "reading %s: %s", topic,
+					  rd_kafka_message_errstr(m));
+		rd_kafka_message_destroy(m);
+	}
+	rd_kafka_assign(reader, NULL);
+	rd_kafka_topic_partition_list_destroy(one);
 	return r;
 }

@@ -36,6 +36,8 @@ rd_kafka_t *kafka_consumer(const struct config *c, const char *group, const char
 			   const struct kafka_callbacks *cb, struct error *err);
 /* A consumer outside of any group work, for reading a topic from end to end. */
 rd_kafka_t *kafka_reader(const struct config *c, const char *client, struct error *err);
+/* A client that sees the end of a partition also behind transactions that are still open. */
+rd_kafka_t *kafka_watcher(const struct config *c, const char *client, struct error *err);
 /* transactional_id NULL: idempotent only. */
 rd_kafka_t *kafka_producer(const struct config *c, const char *client, const char *transactional_id,
 			   const struct kafka_callbacks *cb, struct error *err);
@@ -62,5 +64,17 @@ enum result kafka_read_since(rd_kafka_t *reader, const char *topic, wall_time si
 enum result kafka_read_all(rd_kafka_t *reader, const char *topic, int idle_ms,
 			   bool (*fn)(void *arg, const rd_kafka_message_t *msg), void *arg,
 			   struct error *err);
+
+/* Reads one partition from an offset (or RD_KAFKA_OFFSET_BEGINNING) up to `end`, an offset as the
+ * watcher told it: a record behind an open transaction is waited for.
+ * fn returns true to keep the message; it is destroyed otherwise.  tick is called often. */
+enum result kafka_read_partition(rd_kafka_t *reader, const char *topic, int32_t partition,
+				 int64_t from, int64_t end, int idle_ms,
+				 bool (*fn)(void *arg, rd_kafka_message_t *msg),
+				 void (*tick)(void *arg), void *arg, struct error *err);
+enum result kafka_end(rd_kafka_t *watcher, const char *topic, int32_t partition, int64_t *end,
+		      struct error *err);
+/* 0 when the topic is not there. */
+enum result kafka_partitions(rd_kafka_t *rk, const char *topic, int *count, struct error *err);
 
 #endif

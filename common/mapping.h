@@ -3,15 +3,20 @@
  * Compiled once against the saved metadata of both sides; every mistake is found then, with its
  * place in the file.  Applying it touches no name, only indexes.
  *
- * Consent is never given by accident.  Dynamics' donot* flags are false by default, so a copy
- * would re-subscribe everybody who opted out in Campaign.  The eight consent flags of a profile
- * are therefore written only as true; false and null become "leave it alone".
+ * The way of a value:
+ *
+ *   from, concat, any ─▶ convert ─▶ values, otherwise ─▶ default ─▶ the target's type and length
+ *   (or constant)                                                  ─▶ the consent guard (contact.h)
+ *
+ * Nothing (null) goes through untouched until `default`; an empty text that a conversion leaves is
+ * nothing.  The items of a multi-select are converted and replaced one by one, then joined.
  */
 #ifndef TIDEWAY_MAPPING_H
 #define TIDEWAY_MAPPING_H
 
 #include "change.h"
-#include "config.h"
+#include "contact.h"
+#include "flow.h"
 
 struct mapping;
 
@@ -20,7 +25,8 @@ struct mapping *mapping_compile(const struct flow *flow, const struct table *tab
 				const struct resource *resource, struct problems *problems);
 void mapping_free(struct mapping *m);
 
-/* Columns of the table that it reads, sorted, without duplicates; what an extractor selects. */
+/* Columns of the table that it reads, sorted, without duplicates; what an extractor selects: those
+ * of fields, links and the filter, and of contacts `merged`. */
 const char *const *mapping_columns(const struct mapping *m, size_t *n);
 /* Attributes of the resource that it writes. */
 const char *const *mapping_attributes(const struct mapping *m, size_t *n);
@@ -29,17 +35,35 @@ const char *const *mapping_attributes(const struct mapping *m, size_t *n);
 const struct table_class *mapping_source(const struct mapping *m);
 const struct record_class *mapping_target(const struct mapping *m);
 
-/* Maps one Change of the source into one of the target.  Head and id are copied; a delete has no
- * row.  REJECT names the field, never its value. */
+/* What became of a change, besides the record. */
+struct mapped_change {
+	bool emit;	/* false: nothing is written, target means nothing */
+	bool tombstone; /* a tombstone follows, as it does behind a delete of the source */
+	const char
+	    *why; /* NULL, or "filtered-out", "merged", "deleted": what it was other than a row */
+};
+
+/* Maps one Change of the source into one of the target.  Head and id are copied.
+ *   a row that passes the filter   upsert, every member of the row
+ *   one that does not              nothing, or with filtered_out: delete a delete
+ *   a delete, a contact that lost  as `deletes` says: a delete, nothing, or an update with the
+ *   a merge                        members of `deactivate`
+ * REJECT names the field, never its value.  Not reentrant: scratch memory belongs to m. */
 enum result mapping_apply(const struct mapping *m, const avro_value_t *source, avro_value_t *target,
-			  struct error *err);
+			  struct mapped_change *out, struct error *err);
 
-/* How a loader writes an attribute: its type, and whether null means "leave it alone" rather than
- * "clear it". Path as in a target record ("location.city"); NULL for one that is not mapped. */
-const struct attribute *mapping_attribute(const struct mapping *m, const char *path,
-					  bool *null_keeps);
+/* A tombstone of the source means "forget the key".  False: the record stays in the target, and so
+ * must its key. */
+bool mapping_passes_tombstones(const struct mapping *m);
 
-/* The names of the eight flags, ended by NULL (Adobe, "profile data model" and "opt-in/opt-out"). */
-extern const char *const consent_flags[];
+/* How a loader writes an attribute. */
+struct mapped {
+	const struct attribute *attribute;
+	const struct field_config *config; /* NULL for one that only `deactivate` names */
+	bool null_keeps;		   /* null is "leave it alone", else "clear it" */
+	bool create_only;		   /* written when the record is made, never again */
+};
+/* Path as in a target record ("location.city"); NULL for one that is not mapped. */
+const struct mapped *mapping_attribute(const struct mapping *m, const char *path);
 
 #endif

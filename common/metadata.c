@@ -52,6 +52,7 @@ static const struct {
     {"double", ATTRIBUTE_DOUBLE},     {"float", ATTRIBUTE_DOUBLE},
     {"number", ATTRIBUTE_DOUBLE},     {"date", ATTRIBUTE_DATE},
     {"datetime", ATTRIBUTE_DATETIME}, {"enumeration", ATTRIBUTE_ENUM},
+    {"link", ATTRIBUTE_LINK},
 };
 
 const char *column_type_name(enum column_type t)
@@ -64,8 +65,9 @@ const char *column_type_name(enum column_type t)
 
 const char *attribute_type_name(enum attribute_type t)
 {
-	static const char *const names[] = {"string", "boolean",  "integer",	 "number",
-					    "date",   "datetime", "enumeration", "unsupported"};
+	static const char *const names[] = {"string",	   "boolean", "integer",
+					    "number",	   "date",    "datetime",
+					    "enumeration", "link",    "unsupported"};
 	return names[t];
 }
 
@@ -214,6 +216,7 @@ void resource_free(struct resource *r)
 		for (size_t j = 0; j < a->value_count; j++)
 			free(a->values[j]);
 		free(a->values);
+		free(a->target);
 		free(a->path);
 		free(a->kind);
 	}
@@ -382,6 +385,8 @@ enum result resource_load(const char *dir, const char *name, struct resource **o
 		struct attribute *attribute = resource_add(res, a->string, kind ? kind : "");
 		json_int(a, "length", &attribute->length);
 		attribute->read_only = json_is_true(a, "read_only");
+		const char *target = json_string(a, "target");
+		attribute->target = target ? xstrdup(target) : NULL;
 		cJSON_ArrayForEach(
 		    v, cJSON_GetObjectItemCaseSensitive(a, "values")) if (cJSON_IsString(v))
 		    attribute_add_value(attribute, v->valuestring);
@@ -415,6 +420,8 @@ enum result resource_save(const char *dir, const struct resource *res, struct er
 			cJSON_AddNumberToObject(o, "length", (double)a->length);
 		if (a->read_only)
 			cJSON_AddTrueToObject(o, "read_only");
+		if (a->target)
+			cJSON_AddStringToObject(o, "target", a->target);
 		cJSON *values = a->value_count ? cJSON_AddArrayToObject(o, "values") : NULL;
 		for (size_t j = 0; j < a->value_count; j++)
 			cJSON_AddItemToArray(values, cJSON_CreateString(a->values[j]));

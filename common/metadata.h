@@ -68,6 +68,7 @@ enum attribute_type {
 	ATTRIBUTE_DATE,
 	ATTRIBUTE_DATETIME,
 	ATTRIBUTE_ENUM,
+	ATTRIBUTE_LINK, /* to another resource */
 	ATTRIBUTE_OTHER
 };
 
@@ -78,6 +79,7 @@ struct attribute {
 	int64_t length; /* of strings; 0 when not known */
 	char **values;	/* of enumerations: names */
 	size_t value_count;
+	char *target; /* of links: the resource; else NULL */
 	bool read_only;
 };
 

@@ -67,11 +67,21 @@ void pipeline_of(const struct config *c, const struct flow *f, struct pipeline *
 	memcpy(out->stages[STAGE_LOAD].input, target, sizeof target);
 }
 
+void pipeline_loaded(const struct config *c, const char *resource, char out[PIPELINE_NAME_MAX])
+{
+	name(out, c->name, "loaded", resource, "");
+}
+
+void pipeline_parked(const struct config *c, const char *resource, char out[PIPELINE_NAME_MAX])
+{
+	name(out, c->name, "parked", resource, "");
+}
+
 static void spec(struct topic_spec *t, const char *topic, int partitions, bool exact,
 		 const struct topic_setting *settings)
 {
 	*t = (struct topic_spec){
-	    .partitions = partitions, .exact_partitions = exact, .settings = settings};
+	    .partitions = partitions, .exact_partitions = exact, .like = -1, .settings = settings};
 	snprintf(t->name, sizeof t->name, "%s", topic);
 }
 
@@ -87,5 +97,11 @@ size_t pipeline_topics(const struct config *c, const struct flow *f, struct topi
 	spec(&out[n++], p.stages[STAGE_TRANSFORM].output, (int)c->partitions, false, kind);
 	for (int i = 0; i < STAGES; i++)
 		spec(&out[n++], p.stages[i].rejected, 1, false, events);
+	for (int i = 0; f->resource && i < 2; i++) {
+		char topic[PIPELINE_NAME_MAX];
+		(i ? pipeline_parked : pipeline_loaded)(c, f->resource, topic);
+		spec(&out[n], topic, (int)c->partitions, false, state);
+		out[n++].like = 2; /* the loader's input */
+	}
 	return n;
 }

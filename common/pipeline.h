@@ -3,6 +3,7 @@
  *   crm.<table> ─ transform ─ campaign.<resource>      contacts, custom-entity
  *   campaign.email-event ─ transform ─ crm.email-activity      email-events
  *   rejected.<flow>.<stage>, checkpoint.<flow>
+ *   loaded.<resource>, parked.<resource>      the memory of load-campaign
  *
  * Everything begins with the deployment's name, so that several share a cluster and ACLs go by
  * prefix.
@@ -39,8 +40,12 @@ struct topic_spec {
 	char name[PIPELINE_NAME_MAX];
 	int partitions; /* as created; of a checkpoint topic exactly 1 */
 	bool exact_partitions;
+	int like; /* index of the topic that it must have as many partitions as; -1: none */
 	const struct topic_setting *settings; /* ended by name NULL */
 };
+
+void pipeline_loaded(const struct config *c, const char *resource, char out[PIPELINE_NAME_MAX]);
+void pipeline_parked(const struct config *c, const char *resource, char out[PIPELINE_NAME_MAX]);
 
 /* The topics of one flow; returns how many (at most 8). */
 size_t pipeline_topics(const struct config *c, const struct flow *f, struct topic_spec out[8]);

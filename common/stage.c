@@ -191,7 +191,8 @@ enum result stage_require_topics(struct stage *s, rd_kafka_t *rk, struct error *
 		return r;
 	for (size_t i = 0; i < n; i++)
 		if (!strcmp(all[i].name, s->self->input) || !strcmp(all[i].name, s->self->output) ||
-		    !strcmp(all[i].name, s->self->rejected))
+		    !strcmp(all[i].name, s->self->rejected) ||
+		    (s->self == &s->pipeline.stages[STAGE_LOAD] && all[i].like >= 0))
 			mine[m++] = all[i];
 	return admin_require(rk, mine, m, err);
 }

@@ -12,6 +12,7 @@
 #include <uuid/uuid.h>
 
 #include "arena.h"
+#include "changed.h"
 #include "json.h"
 #include "log.h"
 #include "reject.h"
@@ -139,9 +140,15 @@ static rd_kafka_topic_partition_list_t *to_commit(struct loop *l)
 
 	for (size_t i = 0; i < l->position_count; i++) {
 		struct position *p = &l->positions[i];
-		if (p->ours && p->next > p->committed)
-			rd_kafka_topic_partition_list_add(list, l->stage->self->input, (int32_t)i)
-			    ->offset = p->next;
+		if (!p->ours || p->next <= p->committed)
+			continue;
+		rd_kafka_topic_partition_t *at =
+		    rd_kafka_topic_partition_list_add(list, l->stage->self->input, (int32_t)i);
+		char metadata[CHANGED_METADATA_MAX];
+		changed_metadata(l->out_id, metadata);
+		at->offset = p->next;
+		at->metadata = xstrdup(metadata); /* freed with the list */
+		at->metadata_size = strlen(metadata);
 	}
 	return list;
 }
@@ -336,7 +343,11 @@ static enum result transform(struct loop *l, const rd_kafka_message_t *m)
 	struct error err = {0};
 	enum result r;
 
-	if (!m->payload) { /* a tombstone stays one */
+	if (!m->payload) {
+		if (l->t->tombstone && !l->t->tombstone(l->state)) {
+			l->skipped++;
+			return OK;
+		}
 		r = begin_transaction(l);
 		return r == OK ? produce(l, m, m->key, m->key_len, NULL, 0) : r;
 	}
@@ -363,13 +374,16 @@ static enum result transform(struct loop *l, const rd_kafka_message_t *m)
 		l->err = err;
 		return r;
 	}
-	r = produce(l, m, out.key ? out.key : m->key, out.key ? strlen(out.key) : m->key_len,
-		    l->encoded.data, l->encoded.len);
-	if (r != REJECT)
-		return r;
-	error_reject(&err, "too-large", "a record of %zu bytes is more than a message may have",
-		     l->encoded.len);
-	return dead_letter(l, m, &err);
+	const void *key = out.key ? out.key : m->key;
+	size_t key_len = out.key ? strlen(out.key) : m->key_len;
+	r = produce(l, m, key, key_len, l->encoded.data, l->encoded.len);
+	if (r == REJECT) {
+		error_reject(&err, "too-large",
+			     "a record of %zu bytes is more than a message may have",
+			     l->encoded.len);
+		return dead_letter(l, m, &err);
+	}
+	return r == OK && out.tombstone ? produce(l, m, key, key_len, NULL, 0) : r;
 }
 
 static void done(struct loop *l, const rd_kafka_message_t *m)
@@ -519,6 +533,24 @@ static enum result init_transactions(struct loop *l)
 	return OK;
 }
 
+/* Registers what is written, and says what is different from what was written before. */
+static enum result register_output(struct loop *l, struct error *err)
+{
+	struct stage *s = l->stage;
+	_cleanup_(freep) char *subject = xasprintf("%s-value", s->self->output), *latest = NULL;
+	enum result r = registry_latest(s->registry, subject, &latest, err);
+	bool committed;
+
+	if (r == OK)
+		r = schema_register(s->registry, s->self->output, l->out->json, &l->out_id, err);
+	if (r == OK) {
+		int32_t last = changed_last_id(l->consumer, s->self->input, &committed);
+		if (committed)
+			changed_say(s->registry, last, latest, l->out_id, l->out->json);
+	}
+	return r;
+}
+
 static enum result start(struct loop *l, struct error *err)
 {
 	struct stage *s = l->stage;
@@ -543,7 +575,7 @@ static enum result start(struct loop *l, struct error *err)
 	if (r == OK)
 		r = schema_register(s->registry, s->self->input, l->in->json, &l->in_id, err);
 	if (r == OK)
-		r = schema_register(s->registry, s->self->output, l->out->json, &l->out_id, err);
+		r = register_output(l, err);
 	if (r == OK && (r = init_transactions(l)) != OK)
 		*err = l->err;
 	if (r != OK)
@@ -589,6 +621,8 @@ static void map_line(struct loop *l, const char *line, size_t len)
 		if (out.key)
 			cJSON_AddStringToObject(answer, "key", out.key);
 		cJSON_AddItemToObject(answer, "value", record_to_json(&l->out_value));
+		if (out.tombstone)
+			cJSON_AddTrueToObject(answer, "tombstone");
 	}
 	print_line(answer);
 	cJSON_Delete(json);

@@ -14,6 +14,7 @@ struct transformed {
 	avro_value_t *value;
 	const char *key; /* valid until the next call */
 	bool emit;	 /* true; false: nothing comes of it, it is counted as skipped */
+	bool tombstone;	 /* false; true: one with the same key goes out behind it */
 };
 
 struct transformer {
@@ -24,6 +25,8 @@ struct transformer {
 	/* OK or REJECT; pure. */
 	enum result (*process)(void *state, const avro_value_t *in, struct transformed *out,
 			       struct error *err);
+	/* NULL, or whether a tombstone of the source is one for the output, too. */
+	bool (*tombstone)(void *state);
 	void (*close)(void *state);
 };
 

@@ -1,4 +1,6 @@
-/* window.c - see window.h.  A list a partition, a chain a key, and a queue of what is ready. */
+/* window.c - see window.h.  A list a partition, a chain a key, and a queue a partition of what is
+ * ready.  Neighbours that are done are one entry, so a record that takes long holds no memory but
+ * that of what waits. */
 #include "window.h"
 
 #include <assert.h>
@@ -17,17 +19,23 @@ struct window_key {
 	char bytes[];
 };
 
-struct lane {
+struct list {
 	struct window_item *head, *tail;
-	int64_t position; /* when the list is empty */
-	size_t busy, span;
+};
+
+struct lane {
+	struct list items; /* in the order of the topic */
+	struct list loose; /* those without an offset */
+	struct list ready; /* linked by next_ready */
+	int64_t position;  /* when there are no items */
+	int64_t limit;
+	size_t busy, count;
 };
 
 struct window {
 	struct window_key *keys;
 	struct lane *lanes; /* by partition */
-	size_t lane_count;
-	struct window_item *ready_head, *ready_tail;
+	size_t lane_count, turn;
 	size_t count, ready;
 };
 
@@ -42,47 +50,95 @@ static struct lane *lane_of(struct window *w, int32_t partition)
 	if (w->lane_count < need) {
 		w->lanes = xrealloc(w->lanes, need * sizeof *w->lanes);
 		for (size_t i = w->lane_count; i < need; i++)
-			w->lanes[i] = (struct lane){.position = -1};
+			w->lanes[i] = (struct lane){.position = -1, .limit = INT64_MAX};
 		w->lane_count = need;
 	}
 	return &w->lanes[partition];
 }
 
-static void push_ready(struct window *w, struct window_item *item)
+static void append(struct list *l, struct window_item *item)
 {
-	item->p.state = READY;
-	item->p.next_ready = NULL;
-	if (w->ready_tail)
-		w->ready_tail->p.next_ready = item;
-	else
-		w->ready_head = item;
-	w->ready_tail = item;
-	w->ready++;
-}
-
-static void append(struct lane *l, struct window_item *item)
-{
+	item->p.before = l->tail;
+	item->p.after = NULL;
 	if (l->tail)
 		l->tail->p.after = item;
 	else
 		l->head = item;
 	l->tail = item;
-	l->span++;
 }
 
-/* Drops what is done at the front; the position moves with it. */
-static void advance(struct lane *l)
+static void take_out(struct list *l, struct window_item *item)
 {
-	while (l->head && l->head->p.state == DONE) {
-		struct window_item *item = l->head;
+	if (item->p.before)
+		item->p.before->p.after = item->p.after;
+	else
 		l->head = item->p.after;
-		if (!l->head)
-			l->tail = NULL;
-		if (item->offset + 1 > l->position)
-			l->position = item->offset + 1;
-		l->span--;
-		free(item);
+	if (item->p.after)
+		item->p.after->p.before = item->p.before;
+	else
+		l->tail = item->p.before;
+}
+
+static struct list *list_of(struct lane *l, const struct window_item *item)
+{
+	return item->offset == WINDOW_LOOSE ? &l->loose : &l->items;
+}
+
+static void push_ready(struct window *w, struct window_item *item, bool front)
+{
+	struct list *r = &lane_of(w, item->partition)->ready;
+
+	item->p.state = READY;
+	item->p.next_ready = front ? r->head : NULL;
+	item->p.last_ready = front ? NULL : r->tail;
+	if (item->p.next_ready)
+		item->p.next_ready->p.last_ready = item;
+	else
+		r->tail = item;
+	if (item->p.last_ready)
+		item->p.last_ready->p.next_ready = item;
+	else
+		r->head = item;
+	w->ready++;
+}
+
+static void take_out_ready(struct window *w, struct window_item *item)
+{
+	struct list *r = &lane_of(w, item->partition)->ready;
+
+	if (item->p.last_ready)
+		item->p.last_ready->p.next_ready = item->p.next_ready;
+	else
+		r->head = item->p.next_ready;
+	if (item->p.next_ready)
+		item->p.next_ready->p.last_ready = item->p.last_ready;
+	else
+		r->tail = item->p.last_ready;
+	w->ready--;
+}
+
+/* An item became done: neighbours that are done, too, become one, and what is done at the front
+ * moves the position. */
+static void settle(struct lane *l, struct window_item *item)
+{
+	struct window_item *near = item->p.before;
+
+	if (near && near->p.state == DONE) {
+		take_out(&l->items, near);
+		free(near);
 	}
+	near = item->p.after;
+	if (near && near->p.state == DONE) {
+		take_out(&l->items, item);
+		free(item);
+		item = near;
+	}
+	if (l->items.head != item)
+		return;
+	if (item->offset + 1 > l->position)
+		l->position = item->offset + 1;
+	take_out(&l->items, item);
+	free(item);
 }
 
 struct window_item *window_last_of_key(struct window *w, const void *key, size_t key_len)
@@ -92,10 +148,21 @@ struct window_item *window_last_of_key(struct window *w, const void *key, size_t
 	return k ? k->tail : NULL;
 }
 
+bool window_is_busy(const struct window_item *item)
+{
+	return item->p.state == BUSY;
+}
+
+struct window_item *window_behind(const struct window_item *item)
+{
+	return item->p.behind;
+}
+
 struct window_item *window_add(struct window *w, int32_t partition, int64_t offset, const void *key,
 			       size_t key_len, void *payload)
 {
 	struct window_item *item = xcalloc(1, sizeof *item);
+	struct lane *l = lane_of(w, partition);
 	struct window_key *k;
 
 	HASH_FIND(hh, w->keys, key, key_len, k);
@@ -117,12 +184,19 @@ struct window_item *window_add(struct window *w, int32_t partition, int64_t offs
 		item->p.state = WAITING;
 	} else {
 		k->head = item;
-		push_ready(w, item);
+		push_ready(w, item, false);
 	}
 	k->tail = item;
-	append(lane_of(w, partition), item);
+	append(list_of(l, item), item);
+	l->count++;
 	w->count++;
 	return item;
+}
+
+struct window_item *window_add_loose(struct window *w, int32_t partition, const void *key,
+				     size_t key_len, void *payload)
+{
+	return window_add(w, partition, WINDOW_LOOSE, key, key_len, payload);
 }
 
 void window_add_done(struct window *w, int32_t partition, int64_t offset)
@@ -133,35 +207,68 @@ void window_add_done(struct window *w, int32_t partition, int64_t offset)
 	item->partition = partition;
 	item->offset = offset;
 	item->p.state = DONE;
-	append(l, item);
-	advance(l);
+	append(&l->items, item);
+	settle(l, item);
+}
+
+void window_move(struct window *w, struct window_item *item, int64_t offset)
+{
+	struct lane *l = lane_of(w, item->partition);
+
+	assert(item->p.state != BUSY && item->p.state != DONE);
+	if (item->offset == WINDOW_LOOSE) {
+		take_out(&l->loose, item);
+	} else {
+		struct window_item *place = xcalloc(1, sizeof *place);
+		place->partition = item->partition;
+		place->offset = item->offset;
+		place->p.state = DONE;
+		place->p.before = item->p.before;
+		place->p.after = item->p.after;
+		*(place->p.before ? &place->p.before->p.after : &l->items.head) = place;
+		*(place->p.after ? &place->p.after->p.before : &l->items.tail) = place;
+		item->offset = offset;
+		append(&l->items, item);
+		settle(l, place);
+		return;
+	}
+	item->offset = offset;
+	append(&l->items, item);
+}
+
+void window_limit(struct window *w, int32_t partition, int64_t limit)
+{
+	lane_of(w, partition)->limit = limit;
+}
+
+bool window_held(const struct window *w, int32_t partition)
+{
+	if ((size_t)partition >= w->lane_count)
+		return false;
+	const struct lane *l = &w->lanes[partition];
+	return l->ready.head && l->ready.head->offset >= l->limit;
 }
 
 struct window_item *window_take(struct window *w)
 {
-	struct window_item *item = w->ready_head;
-
-	if (!item)
-		return NULL;
-	w->ready_head = item->p.next_ready;
-	if (!w->ready_head)
-		w->ready_tail = NULL;
-	w->ready--;
-	item->p.state = BUSY;
-	lane_of(w, item->partition)->busy++;
-	return item;
+	for (size_t i = 0; i < w->lane_count; i++) {
+		struct lane *l = &w->lanes[w->turn++ % w->lane_count];
+		struct window_item *item = l->ready.head;
+		if (!item || item->offset >= l->limit)
+			continue;
+		take_out_ready(w, item);
+		item->p.state = BUSY;
+		l->busy++;
+		return item;
+	}
+	return NULL;
 }
 
 void window_untake(struct window *w, struct window_item *item)
 {
 	assert(item->p.state == BUSY && !item->orphan);
 	lane_of(w, item->partition)->busy--;
-	item->p.state = READY;
-	item->p.next_ready = w->ready_head;
-	w->ready_head = item;
-	if (!w->ready_tail)
-		w->ready_tail = item;
-	w->ready++;
+	push_ready(w, item, true);
 }
 
 /* Takes an item out of its key's chain; the one behind a removed head becomes ready. */
@@ -180,7 +287,7 @@ static void unchain(struct window *w, struct window_item *item)
 	if (k->tail == item)
 		k->tail = before;
 	if (k->head && k->head->p.state == WAITING)
-		push_ready(w, k->head);
+		push_ready(w, k->head, false);
 	if (!k->head) {
 		HASH_DEL(w->keys, k);
 		free(k);
@@ -202,8 +309,14 @@ void *window_done(struct window *w, struct window_item *item)
 	}
 	struct lane *l = lane_of(w, item->partition);
 	l->busy--;
+	l->count--;
 	item->p.state = DONE;
-	advance(l);
+	if (item->offset != WINDOW_LOOSE) {
+		settle(l, item);
+		return payload;
+	}
+	take_out(&l->loose, item);
+	free(item);
 	return payload;
 }
 
@@ -211,7 +324,7 @@ void window_end(struct window *w, int32_t partition, int64_t offset)
 {
 	struct lane *l = lane_of(w, partition);
 	/* An end that lies behind outstanding records holds its place in the order, too. */
-	if (l->head)
+	if (l->items.head)
 		window_add_done(w, partition, offset - 1);
 	else if (offset > l->position)
 		l->position = offset;
@@ -223,35 +336,23 @@ int64_t window_position(const struct window *w, int32_t partition)
 		return -1;
 	const struct lane *l = &w->lanes[partition];
 	/* Before anything is done, the first outstanding record is where to go on. */
-	if (l->position < 0 && l->head)
-		return l->head->offset;
+	if (l->position < 0 && l->items.head)
+		return l->items.head->offset;
 	return l->position;
 }
 
-static void forget_ready(struct window *w, struct window_item *item)
+const struct window_item *window_lowest(const struct window *w, int32_t partition)
 {
-	struct window_item **at = &w->ready_head, *last = NULL;
-
-	while (*at && *at != item) {
-		last = *at;
-		at = &(*at)->p.next_ready;
-	}
-	if (!*at)
-		return;
-	*at = item->p.next_ready;
-	if (w->ready_tail == item)
-		w->ready_tail = last;
-	w->ready--;
+	return (size_t)partition < w->lane_count ? w->lanes[partition].items.head : NULL;
 }
 
-void window_drop(struct window *w, int32_t partition, void (*free_payload)(void *payload))
+static void drop_list(struct window *w, struct list *list, void (*free_payload)(void *payload))
 {
-	struct lane *l = lane_of(w, partition);
 	struct window_item *next;
 
-	for (struct window_item *item = l->head; item; item = next) {
+	for (struct window_item *item = list->head; item; item = next) {
 		next = item->p.after;
-		item->p.after = NULL;
+		item->p.before = item->p.after = NULL;
 		switch (item->p.state) {
 		case DONE:
 			free(item);
@@ -261,7 +362,7 @@ void window_drop(struct window *w, int32_t partition, void (*free_payload)(void 
 			break;
 		default:
 			if (item->p.state == READY)
-				forget_ready(w, item);
+				take_out_ready(w, item);
 			item->p.state = DONE; /* so that unchain does not make it ready */
 			unchain(w, item);
 			w->count--;
@@ -270,17 +371,20 @@ void window_drop(struct window *w, int32_t partition, void (*free_payload)(void 
 			free(item);
 		}
 	}
-	*l = (struct lane){.position = -1};
+}
+
+void window_drop(struct window *w, int32_t partition, void (*free_payload)(void *payload))
+{
+	struct lane *l = lane_of(w, partition);
+
+	drop_list(w, &l->items, free_payload);
+	drop_list(w, &l->loose, free_payload);
+	*l = (struct lane){.position = -1, .limit = INT64_MAX};
 }
 
 size_t window_count(const struct window *w)
 {
 	return w->count;
-}
-
-size_t window_span(const struct window *w, int32_t partition)
-{
-	return (size_t)partition < w->lane_count ? w->lanes[partition].span : 0;
 }
 
 size_t window_ready_count(const struct window *w)
@@ -291,6 +395,11 @@ size_t window_ready_count(const struct window *w)
 size_t window_busy_in(const struct window *w, int32_t partition)
 {
 	return (size_t)partition < w->lane_count ? w->lanes[partition].busy : 0;
+}
+
+size_t window_count_in(const struct window *w, int32_t partition)
+{
+	return (size_t)partition < w->lane_count ? w->lanes[partition].count : 0;
 }
 
 void window_free(struct window *w, void (*free_payload)(void *payload))

@@ -11,6 +11,8 @@
 
 static const struct command commands[] = {
     {"check", "find every mistake in the configuration before a process starts", command_check},
+    {"plan", "what a mapping would do to Campaign, field by field; writes nothing", command_plan},
+    {"test", "run your own cases against the mapping, without a broker", command_test},
     {"metadata", "pull: save what both products say about tables and resources", command_metadata},
     {"schemas", "write the derived Avro schemas as files", command_schemas},
     {"topics", "create: make the topics with the right settings", command_topics},
@@ -34,7 +36,7 @@ static void help(void)
 	       "configuration, 111 the world around (broker, registry, API) is away.\n");
 }
 
-static const char *env(const char *name)
+const char *command_env(const char *name)
 {
 	return getenv(name);
 }
@@ -73,7 +75,8 @@ bool command_parse(struct command_line *line, int argc, char **argv, int *status
 struct config *command_config(const struct command_line *line, int *status)
 {
 	struct problems problems = {0};
-	struct config *c = config_load(line->configs.items, line->configs.count, env, &problems);
+	struct config *c =
+	    config_load(line->configs.items, line->configs.count, command_env, &problems);
 
 	for (size_t i = 0; i < problems.count; i++) {
 		_cleanup_(freep) char *text = problem_text(&problems, i);

@@ -1,52 +1,22 @@
 /* load-campaign - profiles and custom resources of Campaign, written by their key.
  *
- * A record is PATCHed at {resource}/{key}; when Campaign does not know the key it is POSTed.  A
- * POST that did not clearly succeed is never repeated: it is resolved by a PATCH of the same key,
- * so a lost answer makes no duplicate.  A delete of something that is gone is done.
- *
- *      PATCH ── 2xx ──▶ done
- *        │ 404 not found
- *        ▼
- *      POST ── 201 ──▶ done
- *        │ no answer, 5xx, "already exists"
- *        └──▶ PATCH again ── 404 after "already exists" ──▶ another record has a value that must be
- *                                                           unique: a dead letter
- *
- * Empty values are written as "" (Campaign shows them so; null is not documented), consent flags
- * are left out unless they are true.
+ * One call a change, none for nothing: what Campaign has is remembered in loaded.<resource>
+ * (loaded.h), so what is unchanged is not sent, and what is older never is.  A record is PATCHed
+ * at {resource}/{key}, POSTed when there is none, DELETEd; where an instance takes no key in its
+ * URLs, a published filter finds the record first.  campaign/steps.c has the way of a record,
+ * campaign/parents.c its links, body.h the JSON.
  */
-#include <cjson/cJSON.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "arena.h"
-#include "campaign.h"
-#include "load_loop.h"
-
-enum step { PATCH, POST, PATCH_AFTER_DOUBT, PATCH_AFTER_DUPLICATE };
-
-/* An answer that nobody documented is asked for again this many times.  Then the record is a dead
- * letter, if others went through meanwhile; if none did, it is not the record, it is an outage. */
-enum { UNKNOWN_ANSWERS_MAX = 6 };
-
-struct write {
-	char *key;
-	char *body; /* JSON object without the key; NULL: delete */
-};
-
-struct campaign_loader {
-	struct stage *stage;
-	struct campaign campaign;
-	struct buffer url, body;
-	int64_t successes;
-};
-
-/* ---- open ------------------------------------------------------------------------------------- */
+#include "campaign/writing.h"
 
 static void campaign_close(void *state)
 {
 	struct campaign_loader *l = state;
+
+	parents_close(l);
 	campaign_free(&l->campaign);
 	buffer_free(&l->url);
 	buffer_free(&l->body);
@@ -68,7 +38,9 @@ static enum result campaign_open(struct stage *s, void **state, struct error *er
 	l->body = BUFFER(4 << 20);
 	campaign_init(&l->campaign, s->http, c->url, c->credentials.token_url,
 		      c->credentials.client_id, c->credentials.client_secret, c->credentials.scope);
-	r = campaign_resource(&l->campaign, s->resource->name, mono_now(), &live, err);
+	r = parents_open(l, err);
+	if (r == OK)
+		r = campaign_resource(&l->campaign, s->resource->name, mono_now(), &live, err);
 	if (r == OK) {
 		const char *const *paths = mapping_attributes(s->mapping, &n);
 		r = resource_same(s->resource, live, paths, n, err);
@@ -82,92 +54,29 @@ static enum result campaign_open(struct stage *s, void **state, struct error *er
 	return OK;
 }
 
-/* ---- a record --------------------------------------------------------------------------------- */
-
-static cJSON *leaf(const struct attribute *a, const avro_value_t *value)
+static struct governor_limits campaign_limits(const struct stage *s)
 {
-	char text[25];
-
-	switch (a->type) {
-	case ATTRIBUTE_DATE:
-		if (!date_format((int32_t)record_long(value), text))
-			return NULL;
-		return cJSON_CreateString(text);
-	case ATTRIBUTE_DATETIME:
-		if (!datetime_format((wall_time){record_long(value)}, ' ', text))
-			return NULL;
-		return cJSON_CreateString(text);
-	default:
-		return record_to_json(value);
-	}
-}
-
-/* Fields that the record's own schema does not have are not written: a record from before a
- * mapping change must not clear what it knows nothing of. */
-static enum result add_fields(struct campaign_loader *l, const char *prefix,
-			      const avro_value_t *row, cJSON *object, struct error *err)
-{
-	size_t n;
-
-	avro_value_get_size(row, &n);
-	for (size_t i = 0; i < n; i++) {
-		avro_value_t field, some;
-		const char *name;
-		char path[256];
-		bool keeps = true;
-		avro_value_get_by_index(row, i, &field, &name);
-		snprintf(path, sizeof path, "%s%s%s", prefix, *prefix ? "." : "", name);
-		bool there = record_some(&field, &some);
-		if (there && avro_value_get_type(&some) == AVRO_RECORD) {
-			cJSON *inner = cJSON_AddObjectToObject(object, name);
-			enum result r = add_fields(l, path, &some, inner, err);
-			if (r != OK)
-				return r;
-			continue;
-		}
-		const struct attribute *a = mapping_attribute(l->stage->mapping, path, &keeps);
-		if (!a || (!there && keeps))
-			continue; /* not mapped any more, or to be left alone */
-		int flag = 0;
-		if (keeps && (avro_value_get_boolean(&some, &flag) || !flag))
-			continue; /* consent is never given here, whoever wrote the record */
-		cJSON *json = there ? leaf(a, &some) : cJSON_CreateString("");
-		if (!json)
-			return error_reject(err, "bad-date", "%s is out of range", path);
-		cJSON_AddItemToObject(object, name, json);
-	}
-	return OK;
-}
-
-static struct write *write_new(const char *key, size_t len)
-{
-	struct write *w = xcalloc(1, sizeof *w);
-	w->key = xstrndup(key, len);
-	return w;
-}
-
-static void write_free(void *record)
-{
-	struct write *w = record;
-	free(w->key);
-	free(w->body);
-	free(w);
+	const struct connection *c = &s->config->campaign;
+	return (struct governor_limits){(size_t)s->flow->max_in_flight, c->max_requests_per_second,
+					c->max_requests_per_day};
 }
 
 static enum result campaign_prepare(void *state, const rd_kafka_message_t *m,
 				    struct load_record *out, struct error *err)
 {
 	struct campaign_loader *l = state;
-	avro_value_t *change, row, field;
 	struct change_head head;
+	struct write *w = NULL;
+	rd_kafka_timestamp_type_t type;
+	avro_value_t *change;
 	int32_t id;
 
 	if (!m->key_len)
 		return error_reject(err, "no-key", "a record without a key");
 	if (!m->payload) {
-		if (l->stage->flow->apply_deletes)
-			out->record = write_new(m->key, m->key_len);
-		out->is_delete = true;
+		out->record = write_delete(m->key, m->key_len);
+		out->is_delete = out->tombstone = true;
+		out->observed_ms = rd_kafka_message_timestamp(m, &type);
 		return OK;
 	}
 	enum result r =
@@ -177,128 +86,40 @@ static enum result campaign_prepare(void *state, const rd_kafka_message_t *m,
 	if (record_index(change, "row") != CHANGE_ROW)
 		return error_reject(err, "wire-format", "schema %d is none of a change", id);
 	change_get_head(change, &head);
-	if (head.op == CHANGE_DELETE) {
-		out->is_delete = true;
-		if (l->stage->flow->apply_deletes)
-			out->record = write_new(m->key, m->key_len);
+	out->is_delete = head.op == CHANGE_DELETE;
+	out->epoch = head.epoch;
+	out->version = head.version;
+	out->observed_ms = head.observed.ms;
+	if (out->is_delete) {
+		out->record = write_delete(m->key, m->key_len);
 		return OK;
 	}
-	field = record_field(change, CHANGE_ROW);
-	if (!record_some(&field, &row))
-		return error_reject(err, "bad-change", "an upsert without a row");
-	cJSON *json = cJSON_CreateObject();
-	r = add_fields(l, "", &row, json, err);
-	if (r == OK) {
-		struct write *w = write_new(m->key, m->key_len);
-		w->body = cJSON_PrintUnformatted(json);
-		out->record = w;
-	}
-	cJSON_Delete(json);
+	r = write_of(l, change, m->key, m->key_len, &w, out, err);
+	out->record = w;
 	return r;
 }
 
-/* ---- requests --------------------------------------------------------------------------------- */
-
-/* The body of a POST is the one of the PATCH with the key in front. */
-static void post_body(struct campaign_loader *l, const struct write *w)
+static void *campaign_remove(void *state, const void *key, size_t key_len)
 {
-	cJSON *key = cJSON_CreateString(w->key);
-	_cleanup_(freep) char *quoted = cJSON_PrintUnformatted(key);
-
-	cJSON_Delete(key);
-	buffer_reset(&l->body);
-	buffer_printf(&l->body, "{\"%s\":%s%s%s", l->stage->flow->key, quoted,
-		      w->body[1] == '}' ? "" : ",", w->body + 1);
-}
-
-static enum result campaign_request(void *state, struct load_job *job, struct http_request *req,
-				    struct error *err)
-{
-	struct campaign_loader *l = state;
-	const struct write *w = job->records[0];
-	const char *path = l->stage->resource->path;
-	enum result r = oauth_ensure(&l->campaign.oauth, l->stage->http, mono_now(), err);
-
-	if (r != OK)
-		return r;
-	job->token = l->campaign.oauth.serial;
-	bool post = w->body && job->step == POST;
-	campaign_url(&l->campaign, path, post ? NULL : w->key, &l->url);
-	*req = (struct http_request){.method = !w->body ? "DELETE"
-					       : post	? "POST"
-							: "PATCH",
-				     .url = l->url.data,
-				     .once = post,
-				     .max_response_bytes = CAMPAIGN_ANSWER_MAX_BYTES,
-				     .timeout_ms = l->stage->flow->request_timeout_ms};
-	campaign_headers(&l->campaign, req->headers);
-	if (post) {
-		post_body(l, w);
-		req->body = l->body.data;
-		req->body_len = l->body.len;
-	} else if (w->body) {
-		req->body = w->body;
-		req->body_len = strlen(w->body);
-	}
-	return OK;
-}
-
-/* Did the server surely not do it?  Then the same POST may go out again. */
-static bool surely_not_done(const struct http_response *res)
-{
-	return res->status == 401 || res->status == 429 || (!res->status && !res->sent);
-}
-
-static enum result campaign_result(void *state, struct load_job *job,
-				   const struct http_response *res, mono_time now, bool *again,
-				   struct error *err)
-{
-	struct campaign_loader *l = state;
-	const struct write *w = job->records[0];
-	enum result r = campaign_answer(res, now, err);
-	bool not_found = r == REJECT && !strcmp(err->reason, "not-found");
-	bool duplicate = r == REJECT && !strcmp(err->reason, "duplicate-key");
-
-	if (res->status == 401)
-		oauth_forget(&l->campaign.oauth, job->token);
-	if (!w->body)
-		return not_found ? OK : r;
-	if (job->step == PATCH_AFTER_DUPLICATE && not_found)
-		return error_reject(
-		    err, "duplicate-key",
-		    "campaign has no record of this key, and another one with a value "
-		    "that must be unique");
-	if (job->step != POST && not_found) {
-		job->step = POST;
-		*again = true;
-		return OK;
-	}
-	if (job->step == POST && duplicate) {
-		job->step = PATCH_AFTER_DUPLICATE;
-		*again = true;
-		return OK;
-	}
-	if (job->step == POST && r == RETRY && !surely_not_done(res))
-		job->step = PATCH_AFTER_DOUBT;
-	if (r == OK)
-		l->successes++;
-	if (r != RETRY || strcmp(err->reason, "unknown-answer"))
-		return r;
-	if (!job->attempt)
-		job->seen = l->successes;
-	return job->attempt >= UNKNOWN_ANSWERS_MAX && l->successes > job->seen ? REJECT : RETRY;
+	(void)state;
+	return write_delete(key, key_len);
 }
 
 static const struct loader campaign_loader = {
     .program = "load-campaign",
     .synopsis = "Writes changes of profiles and custom resources to Adobe Campaign by its REST\n"
-		"API: PATCH by key, POST when there is none, DELETE. Many requests in flight,\n"
-		"one at a time per key.",
+		"API: PATCH by key, POST when there is none, DELETE, nothing for what is\n"
+		"unchanged. Many requests in flight, one at a time per key.",
+    .memory = true,
+    .limits = campaign_limits,
     .open = campaign_open,
     .prepare = campaign_prepare,
+    .remove = campaign_remove,
+    .merge = write_merge,
     .release = write_free,
-    .request = campaign_request,
-    .answer = campaign_result,
+    .request = steps_request,
+    .answer = steps_answer,
+    .parents = parents_names,
     .close = campaign_close,
 };
 

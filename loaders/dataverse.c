@@ -200,8 +200,15 @@ static const struct activity_table *table_of(const struct dataverse_loader *l, c
 	return NULL;
 }
 
-static enum result dataverse_request(void *state, struct load_job *job, struct http_request *req,
-				     struct error *err)
+static struct governor_limits dataverse_limits(const struct stage *s)
+{
+	const struct connection *c = &s->config->dataverse;
+	return (struct governor_limits){(size_t)s->flow->max_in_flight, c->max_requests_per_second,
+					c->max_requests_per_day};
+}
+
+static enum result dataverse_request(void *state, struct load_job *job,
+				     struct http_request *req, struct error *err)
 {
 	struct dataverse_loader *l = state;
 	const struct activity_table *t = table_of(l, job->records[0]);
@@ -228,6 +235,8 @@ static enum result dataverse_request(void *state, struct load_job *job, struct h
 				     .timeout_ms = l->stage->flow->request_timeout_ms};
 	size_t n = dataverse_headers(&l->dataverse, NULL, req->headers);
 	req->headers[n] = "Content-Type: application/json; charset=utf-8";
+	job->call = "upsert-multiple";
+	job->token = l->dataverse.oauth.serial;
 	return OK;
 }
 
@@ -238,6 +247,7 @@ static enum result dataverse_result(void *state, struct load_job *job,
 	struct dataverse_loader *l = state;
 
 	(void)again;
+	job->outcome = LOAD_CREATED;
 	if (res->status == 401)
 		oauth_forget(&l->dataverse.oauth, job->token);
 	return dataverse_answer(res, now, err);
@@ -249,6 +259,7 @@ static const struct loader dataverse_loader = {
 		"UpsertMultiple. Their ids are made of the events' ids, so nothing is ever\n"
 		"there twice.",
     .batches = true,
+    .limits = dataverse_limits,
     .open = dataverse_open,
     .prepare = dataverse_prepare,
     .release = free,

@@ -151,19 +151,23 @@ class Campaign(Client):
 # ---- what a row must look like on the other side -------------------------------------------------
 
 LABEL = "@OData.Community.Display.V1.FormattedValue"
-CONSENT = {"donotemail": "blackListEmail", "donotphone": "blackListPhone", "donotfax": "blackListFax",
-           "donotpostalmail": "blackListPostalMail"}
+CONSENT = {"blackListEmail": ("donotemail", "donotbulkemail"), "blackListPhone": ("donotphone",),
+           "blackListMobile": ("donotphone",), "blackListFax": ("donotfax",),
+           "blackListPostalMail": ("donotpostalmail", "donotbulkpostalmail"),
+           "blackList": ("donotsendmm",)}
 PLAIN = {"firstname": "firstName", "lastname": "lastName", "middlename": "middleName",
-         "salutation": "salutation", "emailaddress1": "email", "telephone1": "phone",
+         "salutation": "salutation", "telephone1": "phone",
          "mobilephone": "mobilePhone", "fax": "fax", "birthdate": "birthDate",
          "address1_line1": "location.address1", "address1_line2": "location.address2",
-         "address1_city": "location.city", "address1_postalcode": "location.zipCode",
+         "address1_line3": "location.address3", "address1_city": "location.city",
+         "address1_postalcode": "location.zipCode",
+         "address1_stateorprovince": "location.stateCode",
          "jobtitle": "cusJobTitle"}
 # What nobody maps keeps the value that Campaign gives it.
-UNTOUCHED = {"blackList": False, "blackListMobile": False, "blackListPushnotification": False,
-             "ccpaOptOut": False, "location.address3": "", "location.address4": "",
-             "location.countryCode": "", "location.stateCode": "", "cusChildren": "",
-             "emailFormat": "unknown", "preferredLanguage": "", "timeZone": "none"}
+UNTOUCHED = {"blackListPushnotification": False, "ccpaOptOut": False, "location.address4": "",
+             "cusChildren": "", "emailFormat": "unknown", "preferredLanguage": "", "timeZone": "none"}
+COUNTRIES = {"FR": "FR", "FRANCE": "FR", "DE": "DE", "GERMANY": "DE", "DEUTSCHLAND": "DE", "GB": "GB",
+             "UNITED KINGDOM": "GB", "US": "US", "USA": "US", "UNITED STATES": "US"}
 CARD_TIERS = {None: "", 1: "bronze", 2: "silver", 3: "gold", 4: "platinum"}
 
 
@@ -198,14 +202,17 @@ def number(value):
 def expected_profile(contact, opted_out):
     want = {to: text(contact.get(of)) for of, to in PLAIN.items()}
     want["externalId"] = contact["contactid"]
+    want["email"] = text(contact.get("emailaddress1")).strip().lower()
+    want["location.countryCode"] = COUNTRIES.get(
+        text(contact.get("address1_country")).strip().upper(), "")
     want["gender"] = {1: "male", 2: "female"}.get(contact.get("gendercode"), "unknown")
     want["cusAnnualIncome"] = number(contact.get("annualincome"))
     want["cusPreferredContact"] = text(contact.get("preferredcontactmethodcode" + LABEL))
     want["cusStatus"] = {0: "active", 1: "inactive"}[contact["statecode"]]
     want["cusCompanyId"] = text(contact.get("_parentcustomerid_value"))
     want["cusModifiedOn"] = moment(contact["modifiedon"])
-    for of, to in CONSENT.items():
-        want[to] = bool(contact.get(of)) or (contact["contactid"], to) in opted_out
+    for to, columns in CONSENT.items():
+        want[to] = any(contact.get(of) for of in columns) or (contact["contactid"], to) in opted_out
     want.update(UNTOUCHED)
     return want
 

@@ -1,25 +1,16 @@
 /* transform-contact - contacts of Dynamics become profiles of Campaign.
  *
- * The mapping is data (mapping.h); what is special about contacts is here: which table, which
- * resource, and that the profile's identification key holds the contact's id, because events find
- * their way back by it.
+ * The mapping is data (mapping.h); what is special about contacts are the rules of contact.h, which
+ * `tideway check`, `plan` and `test` follow as well: the key, e-mail addresses, merged contacts,
+ * consent.
  */
-#include <string.h>
-
 #include "transform_loop.h"
 
 static enum result contact_open(struct stage *s, void **state, const struct record_class **in,
 				const struct record_class **out, struct error *err)
 {
-	const struct flow *f = s->flow;
-
-	if (strcmp(f->table, "contact") || strcmp(f->resource, "profile") ||
-	    strcmp(f->key, "externalId"))
-		return error_config(err, "config",
-				    "%s:%d: a flow of kind contacts has table: contact, resource: "
-				    "profile and key: externalId",
-				    f->at.file, f->at.line);
 	enum result r = stage_mapping(s, err);
+
 	if (r != OK)
 		return r;
 	*state = s->mapping;
@@ -31,7 +22,17 @@ static enum result contact_open(struct stage *s, void **state, const struct reco
 static enum result contact_process(void *state, const avro_value_t *in, struct transformed *out,
 				   struct error *err)
 {
-	return mapping_apply(state, in, out->value, err);
+	struct mapped_change change;
+	enum result r = mapping_apply(state, in, out->value, &change, err);
+
+	out->emit = change.emit;
+	out->tombstone = change.tombstone;
+	return r;
+}
+
+static bool contact_tombstone(void *state)
+{
+	return mapping_passes_tombstones(state);
 }
 
 static void contact_close(void *state)
@@ -46,6 +47,7 @@ static const struct transformer contact = {
 		"flags are written only as opt-outs.",
     .open = contact_open,
     .process = contact_process,
+    .tombstone = contact_tombstone,
     .close = contact_close,
 };
 

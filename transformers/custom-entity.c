@@ -1,7 +1,7 @@
 /* transform-custom-entity - any table of Dynamics becomes a custom resource of Campaign.
  *
- * Nothing but the mapping: which columns, and which of them hold the key of a parent that
- * Campaign joins on (links with mode: join need no call and no waiting).
+ * Nothing but the mapping: which rows and columns, and which of them hold the key of a parent
+ * (mapping.h).
  */
 #include "transform_loop.h"
 
@@ -21,7 +21,17 @@ static enum result entity_open(struct stage *s, void **state, const struct recor
 static enum result entity_process(void *state, const avro_value_t *in, struct transformed *out,
 				  struct error *err)
 {
-	return mapping_apply(state, in, out->value, err);
+	struct mapped_change change;
+	enum result r = mapping_apply(state, in, out->value, &change, err);
+
+	out->emit = change.emit;
+	out->tombstone = change.tombstone;
+	return r;
+}
+
+static bool entity_tombstone(void *state)
+{
+	return mapping_passes_tombstones(state);
 }
 
 static void entity_close(void *state)
@@ -36,6 +46,7 @@ static const struct transformer custom_entity = {
 		"exactly once.",
     .open = entity_open,
     .process = entity_process,
+    .tombstone = entity_tombstone,
     .close = entity_close,
 };
 

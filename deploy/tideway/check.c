@@ -1,28 +1,43 @@
-/* tideway check - every mistake in one run: file, line, column, and what to do. */
+/* tideway check - every mistake in one run: file, line, column, and what to do.
+ *
+ * First the file alone, then against the saved metadata, then, where the systems answer, the saved
+ * metadata against the live one: a column that was dropped last night is a mistake of today. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "arena.h"
+#include "campaign.h"
 #include "command.h"
+#include "dataverse.h"
 #include "mapping.h"
 
-static void metadata_problem(struct problems *p, const struct flow *f, const struct error *err)
-{
-	problem(p, f->at, "%s", err->text);
-}
+struct checker {
+	const struct config *c;
+	struct problems problems;
+	/* live */
+	struct http *http;
+	struct dataverse dataverse;
+	struct campaign campaign;
+	char *notes[2]; /* what could not be asked: Dynamics, Campaign */
+};
 
-/* A parent must be loaded by some flow, or the join never finds it. */
-static void check_links(const struct config *c, const struct flow *f, struct problems *p)
+/* ---- against the saved metadata --------------------------------------------------------------- */
+
+/* Two flows of one table or one resource would write one topic with two minds. */
+static void check_alone(struct checker *k, const struct flow *f)
 {
-	for (size_t i = 0; i < f->field_count; i++) {
-		bool loaded = !f->fields[i].link;
-		for (size_t j = 0; j < c->flow_count && !loaded; j++)
-			loaded = c->flows[j].resource &&
-				 !strcmp(c->flows[j].resource, f->fields[i].link);
-		if (!loaded)
-			problem(p, f->fields[i].at, "the link leads to %s, which no flow loads",
-				f->fields[i].link);
+	for (const struct flow *other = k->c->flows; other < f; other++) {
+		if (other->kind == FLOW_EMAIL_EVENTS)
+			continue;
+		bool table = !strcmp(other->table, f->table);
+		if (table || !strcmp(other->resource, f->resource))
+			problem(&k->problems,
+				doc_place(doc_get(f->node, table ? "table" : "resource")),
+				"the %s %s belongs to the flow %s already: one flow a table and a "
+				"resource; a field can be written to several attributes",
+				table ? "table" : "resource", table ? f->table : f->resource,
+				other->name);
 	}
 }
 
@@ -41,38 +56,56 @@ static void check_changes(const struct flow *f, const struct table *t, struct pr
 			f->table);
 }
 
-static void check_table_flow(const struct config *c, const struct flow *f, struct problems *p)
+static void live_table(struct checker *k, struct place at, const struct table *saved,
+		       const char *const *columns, size_t n);
+static void live_resource(struct checker *k, struct place at, const struct resource *saved,
+			  const char *const *attributes, size_t n);
+
+static void check_table_flow(struct checker *k, const struct flow *f)
 {
 	struct table *table = NULL;
 	struct resource *resource = NULL;
+	struct mapping *m = NULL;
 	struct error err;
+	size_t n;
 
-	if (table_load(c->metadata_dir, f->table, &table, &err) != OK)
-		metadata_problem(p, f, &err);
-	if (resource_load(c->metadata_dir, f->resource, &resource, &err) != OK)
-		metadata_problem(p, f, &err);
+	check_alone(k, f);
+	if (*f->table && table_load(k->c->metadata_dir, f->table, &table, &err) != OK)
+		problem(&k->problems, doc_place(doc_get(f->node, "table")), "%s", err.text);
+	if (*f->resource && resource_load(k->c->metadata_dir, f->resource, &resource, &err) != OK)
+		problem(&k->problems, doc_place(doc_get(f->node, "resource")), "%s", err.text);
 	if (table)
-		check_changes(f, table, p);
+		check_changes(f, table, &k->problems);
 	if (table && resource)
-		mapping_free(mapping_compile(f, table, resource, p));
-	check_links(c, f, p);
+		m = mapping_compile(f, table, resource, &k->problems);
+	if (m) {
+		const char *const *columns = mapping_columns(m, &n);
+		live_table(k, f->at, table, columns, n);
+		const char *const *attributes = mapping_attributes(m, &n);
+		live_resource(k, f->at, resource, attributes, n);
+	}
+	mapping_free(m);
 	table_free(table);
 	resource_free(resource);
 }
 
-static void check_activity(const struct config *c, const struct activity_config *a,
-			   struct problems *p)
+static void check_activity(struct checker *k, const struct activity_config *a)
 {
 	const char *columns[] = {a->time, a->campaign, a->delivery, a->tracking_url, a->mirror_url};
+	const char *named[5];
+	struct problems *p = &k->problems;
 	struct table *table = NULL;
 	struct error err;
+	size_t before = p->count, n = 0;
 
-	if (table_load(c->metadata_dir, a->table, &table, &err) != OK) {
+	if (table_load(k->c->metadata_dir, a->table, &table, &err) != OK) {
 		problem(p, a->at, "%s", err.text);
 		return;
 	}
 	for (size_t i = 0; i < 5; i++) {
 		const struct column *col = columns[i] ? table_column(table, columns[i]) : NULL;
+		if (columns[i])
+			named[n++] = columns[i];
 		if (columns[i] && !col)
 			problem(p, a->at, "table %s has no column %s", a->table, columns[i]);
 		else if (col && i == 0 && col->type != COLUMN_DATETIME)
@@ -82,7 +115,102 @@ static void check_activity(const struct config *c, const struct activity_config 
 			problem(p, a->at, "column %s is %s, must be a text", columns[i],
 				column_type_name(col->type));
 	}
+	if (p->count == before)
+		live_table(k, a->at, table, named, n);
 	table_free(table);
+}
+
+/* ---- against the live systems ----------------------------------------------------------------- */
+
+/* True when the system was asked and is the one to blame; what is away is noted once. */
+static bool blame(struct checker *k, int side, enum result r, const struct error *err)
+{
+	static const char *const names[] = {"Dynamics", "Campaign"};
+
+	if (r == RETRY && !k->notes[side])
+		k->notes[side] = xasprintf("%s is not reachable: checked against saved metadata "
+					   "only (%s)",
+					   names[side], err->text);
+	return r != OK && r != RETRY;
+}
+
+static void live_table(struct checker *k, struct place at, const struct table *saved,
+		       const char *const *columns, size_t n)
+{
+	struct table *live = NULL;
+	struct error err;
+
+	if (!k->http || k->notes[0])
+		return;
+	enum result r = dataverse_table(&k->dataverse, saved->name, mono_now(), &live, &err);
+	if (r == OK)
+		r = table_same(saved, live, columns, n, &err);
+	if (blame(k, 0, r, &err))
+		problem(&k->problems, at, "live: %s", err.text);
+	table_free(live);
+}
+
+/* Whether the key is an identification key of the resource is asked here, too. */
+static void live_resource(struct checker *k, struct place at, const struct resource *saved,
+			  const char *const *attributes, size_t n)
+{
+	struct resource *live = NULL;
+	struct error err;
+
+	if (!k->http || k->notes[1])
+		return;
+	enum result r = campaign_resource(&k->campaign, saved->name, mono_now(), &live, &err);
+	if (r == OK)
+		r = resource_same(saved, live, attributes, n, &err);
+	if (blame(k, 1, r, &err))
+		problem(&k->problems, at, "live: %s", err.text);
+	resource_free(live);
+}
+
+static void open_live(struct checker *k)
+{
+	const struct connection *d = &k->c->dataverse, *a = &k->c->campaign;
+
+	k->http = http_new("tideway/" TIDEWAY_VERSION, NULL);
+	dataverse_init(&k->dataverse, k->http, d->url, d->credentials.token_url,
+		       d->credentials.client_id, d->credentials.client_secret,
+		       d->credentials.scope);
+	campaign_init(&k->campaign, k->http, a->url, a->credentials.token_url,
+		      a->credentials.client_id ? a->credentials.client_id : "",
+		      a->credentials.client_secret, a->credentials.scope);
+}
+
+static void close_live(struct checker *k)
+{
+	if (!k->http)
+		return;
+	dataverse_free(&k->dataverse);
+	campaign_free(&k->campaign);
+	http_free(k->http);
+}
+
+/* ---- the command ------------------------------------------------------------------------------ */
+
+static void print_json(const struct checker *k)
+{
+	cJSON *all = cJSON_CreateObject(), *list = cJSON_AddArrayToObject(all, "mistakes");
+	cJSON *notes = cJSON_AddArrayToObject(all, "notes");
+
+	for (size_t i = 0; i < k->problems.count; i++) {
+		const struct problem *p = &k->problems.items[i];
+		cJSON *one = cJSON_CreateObject();
+		cJSON_AddStringToObject(one, "file", p->at.file ? p->at.file : "");
+		cJSON_AddNumberToObject(one, "line", p->at.line);
+		cJSON_AddNumberToObject(one, "column", p->at.column);
+		cJSON_AddStringToObject(one, "text", p->text);
+		cJSON_AddItemToArray(list, one);
+	}
+	for (int i = 0; i < 2; i++)
+		if (k->notes[i])
+			cJSON_AddItemToArray(notes, cJSON_CreateString(k->notes[i]));
+	_cleanup_(freep) char *text = cJSON_Print(all);
+	puts(text);
+	cJSON_Delete(all);
 }
 
 /* Reads count, too.  Microsoft, "requests limits and allocations": the base of a tenant. */
@@ -108,45 +236,84 @@ static void print_requests(const struct config *c)
 		    100.0 * (double)busy / REQUESTS_A_DAY, REQUESTS_A_DAY);
 }
 
+static void print_text(const struct checker *k)
+{
+	size_t n = k->problems.count, flows = k->c ? k->c->flow_count : 0;
+
+	for (size_t i = 0; i < n; i++) {
+		_cleanup_(freep) char *text = problem_text(&k->problems, i);
+		fprintf(stderr, "%s\n", text);
+	}
+	for (int i = 0; i < 2; i++)
+		if (k->notes[i])
+			printf("%s\n", k->notes[i]);
+	if (n)
+		fprintf(stderr, "%zu mistake%s\n", n, n == 1 ? "" : "s");
+	else
+		printf("%s: %zu flow%s, no mistakes\n", k->c->path, flows, flows == 1 ? "" : "s");
+	if (!n)
+		print_requests(k->c);
+}
+
+/* In the order of the files, then of the lines. */
+static int by_place(const void *a, const void *b)
+{
+	const struct place *x = &((const struct problem *)a)->at;
+	const struct place *y = &((const struct problem *)b)->at;
+	int order = strcmp(x->file ? x->file : "", y->file ? y->file : "");
+
+	return order ? order : x->line != y->line ? x->line - y->line : x->column - y->column;
+}
+
 int command_check(int argc, char **argv)
 {
+	bool json = false, offline = false;
+	struct option_spec specs[] = {
+	    {.name = "json", .help = "one JSON object on stdout, for machines", .flag = &json},
+	    {.name = "offline", .help = "ask no live system", .flag = &offline},
+	    {0}};
 	struct command_line line = {
 	    .name = "tideway check",
 	    .arguments = "",
 	    .synopsis =
-		"Finds every mistake in the configuration, against the saved metadata: keys\n"
-		"that are not known, columns and attributes that do not exist, types that\n"
-		"do not convert, values that would re-subscribe somebody. Writes nothing."};
-	struct problems problems = {0};
+		"Finds every mistake in the configuration: keys that are not known, columns\n"
+		"and attributes that do not exist, types that do not convert, values that\n"
+		"would re-subscribe somebody. Against the saved metadata, and where Dynamics\n"
+		"and Campaign answer, the saved metadata against theirs. Writes nothing.",
+	    .specs = specs};
+	struct checker k = {0};
 	int status = EXIT_OK;
 
 	if (!command_parse(&line, argc, argv, &status))
 		return status;
-	struct config *c = command_config(&line, &status);
-	if (!c)
-		return status;
-	kafka_check(c, &problems);
-	for (size_t i = 0; i < c->flow_count; i++) {
+	struct config *c =
+	    config_read(line.configs.items, line.configs.count, command_env, &k.problems);
+	k.c = c;
+	if (c)
+		kafka_check(c, &k.problems);
+	/* Connections with mistakes in them lead nowhere. */
+	if (c && !offline && !k.problems.count)
+		open_live(&k);
+	for (size_t i = 0; c && i < c->flow_count; i++) {
 		const struct flow *f = &c->flows[i];
 		if (f->kind != FLOW_EMAIL_EVENTS)
-			check_table_flow(c, f, &problems);
-		for (int k = 0; f->kind == FLOW_EMAIL_EVENTS && k < EVENT_KINDS; k++)
-			if (f->activities[k].on)
-				check_activity(c, &f->activities[k], &problems);
+			check_table_flow(&k, f);
+		for (int n = 0; f->kind == FLOW_EMAIL_EVENTS && n < EVENT_KINDS; n++)
+			if (f->activities[n].on)
+				check_activity(&k, &f->activities[n]);
 	}
-	for (size_t i = 0; i < problems.count; i++) {
-		_cleanup_(freep) char *text = problem_text(&problems, i);
-		fprintf(stderr, "%s\n", text);
-	}
-	if (problems.count) {
-		fprintf(stderr, "%zu mistake%s\n", problems.count, problems.count == 1 ? "" : "s");
+	if (k.problems.count) {
+		qsort(k.problems.items, k.problems.count, sizeof *k.problems.items, by_place);
 		status = EXIT_PERMANENT;
-	} else {
-		printf("%s: %zu flow%s, no mistakes\n", c->path, c->flow_count,
-		       c->flow_count == 1 ? "" : "s");
-		print_requests(c);
 	}
-	problems_free(&problems);
+	if (json)
+		print_json(&k);
+	else
+		print_text(&k);
+	close_live(&k);
+	free(k.notes[0]);
+	free(k.notes[1]);
+	problems_free(&k.problems);
 	config_free(c);
 	return status;
 }

@@ -20,10 +20,12 @@ struct command {
 int command_approve(int argc, char **argv);
 int command_check(int argc, char **argv);
 int command_metadata(int argc, char **argv);
+int command_plan(int argc, char **argv);
 int command_rejected(int argc, char **argv);
 int command_replay(int argc, char **argv);
 int command_schemas(int argc, char **argv);
 int command_status(int argc, char **argv);
+int command_test(int argc, char **argv);
 int command_topics(int argc, char **argv);
 
 /* Parses the options of a command; every command also has --config.  Returns false after printing
@@ -36,6 +38,9 @@ struct command_line {
 	size_t operand_count;
 };
 bool command_parse(struct command_line *line, int argc, char **argv, int *status);
+
+/* What ${VAR} is taken from. */
+const char *command_env(const char *name);
 
 /* The configuration, or NULL after printing its mistakes. */
 struct config *command_config(const struct command_line *line, int *status);

@@ -43,6 +43,9 @@ static int create_flow(rd_kafka_t *rk, const struct config *c, const struct flow
 	if (admin_look(rk, specs, n, states, &err) != OK)
 		return command_fail(&err);
 	for (size_t i = 0; i < n; i++) {
+		/* One that was made by somebody else, or with another number in mind. */
+		if (specs[i].like >= 0 && states[specs[i].like].exists)
+			specs[i].partitions = states[specs[i].like].partitions;
 		if (states[i].exists && *states[i].wrong) {
 			printf("%-50s MIS-SET: %s\n", specs[i].name, states[i].wrong);
 			status = EXIT_PERMANENT;

@@ -58,8 +58,8 @@ def test_a_broken_configuration_ends_with_100(case):
     broken("bootstrap.servers: ${KAFKA_BROKERS}", "bootstrap.servers: ${NO_SUCH}", "NO_SUCH")
     broken("{from: birthdate,         to: birthDate}", "{from: birthdate,         to: cusChildren}",
            "birthdate")
-    broken("{from: donotemail,        to: blackListEmail}",
-           "{from: donotemail, to: blackListEmail, default: false}", "blackListEmail")
+    broken("{from: donotfax,          to: blackListFax}",
+           "{from: donotfax, to: blackListFax, default: false}", "blackListFax")
     broken("name: tideway", "name: Tide Way", "name")
     case.config = ["/nowhere/tideway.yaml"]
     ends(case, "load-campaign", "contacts", 100, "/nowhere/tideway.yaml")

@@ -32,7 +32,7 @@ SHOWS(each_documented_answer_has_its_meaning)
 	means(0, "", RETRY, "no-response");
 	means(401, "{\"error_code\":\"401013\",\"message\":\"Oauth token is not valid\"}", RETRY,
 	      "http-401");
-	means(403, "{\"error_code\":\"403023\",\"message\":\"Profile is not valid\"}", FATAL,
+	means(403, "{\"error_code\":\"403023\",\"message\":\"Profile is not valid\"}", RETRY,
 	      "http-403");
 	means(429, "", RETRY, "http-429");
 	means(502, "{\"code\":502,\"message\":\"Oops. Something went wrong.\"}", RETRY, "http-502");
@@ -61,7 +61,41 @@ SHOWS(each_documented_answer_has_its_meaning)
 	means(400, "\"?\"", REJECT, "http-400");
 	means(500, "{\"code\":500,\"message\":\"Oops\"}", RETRY, "unknown-answer");
 	means(500, "", RETRY, "unknown-answer");
-	means(404, "<html>", FATAL, NULL);
+	means(404, "<html>", RETRY, CAMPAIGN_UNKNOWN);
+	means(404, "", RETRY, CAMPAIGN_UNKNOWN);
+	means(404, "\"RST-360000 The resource 'cusX' is unknown.\"", FATAL, "resource");
+	means(302, "", RETRY, CAMPAIGN_UNKNOWN);
+	means(500,
+	      "\"RST-360011 An error has occurred - please contact your administrator. PGS-220000 The "
+	      "record of 'profile' is still referenced and cannot be deleted.\"",
+	      RETRY, "referenced");
+}
+
+SHOWS(a_page_is_no_answer_of_campaign_whatever_its_status)
+{
+	means(200, "<html><body>Sign in</body></html>", RETRY, CAMPAIGN_UNKNOWN);
+	means(201, "\n <!DOCTYPE html>", RETRY, CAMPAIGN_UNKNOWN);
+	means(500, "<html>RST-360011 already exists</html>", RETRY, CAMPAIGN_UNKNOWN);
+	means(503, "<html>", RETRY, "http-503");
+	struct http_response large = {
+	    .sent = true, .retry_after_ms = -1, .body = {.overflow = true}};
+	struct error err;
+	assert_int_equal(campaign_answer(&large, (mono_time){0}, &err), RETRY);
+	assert_string_equal(err.reason, CAMPAIGN_UNKNOWN);
+}
+
+/* The column v8 of the same table: most are not explained. */
+SHOWS(v8_says_less)
+{
+	means(500, "\"An error has occurred - please contact your administrator.\"", RETRY,
+	      CAMPAIGN_UNKNOWN);
+	means(404, "\"Unable to decrypt PKey. (PKey=@abc)\"", REJECT, "bad-pkey");
+	means(404,
+	      "\"Unable to find document with path 'Service' from key 'x' (document with schema "
+	      "'service' and name 'x')\"",
+	      REJECT, "not-found");
+	means(404, "\"Unsupported endpoint. (endpoint=rest/x)\"", FATAL, "resource");
+	means(429, "", RETRY, "http-429");
 }
 
 SHOWS(what_the_error_repeats_of_a_person_is_hidden)
@@ -122,6 +156,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(each_documented_answer_has_its_meaning),
+	    cmocka_unit_test(a_page_is_no_answer_of_campaign_whatever_its_status),
+	    cmocka_unit_test(v8_says_less),
 	    cmocka_unit_test(what_the_error_repeats_of_a_person_is_hidden),
 	    cmocka_unit_test(retry_after_is_a_floor),
 	    cmocka_unit_test(garbage_of_any_kind_is_an_answer),

@@ -13,7 +13,7 @@ SHOWS(the_example_has_three_flows)
 	const struct flow *f = config_flow(c, "contacts");
 	assert_string_equal(f->table, "contact");
 	assert_string_equal(f->key, "externalId");
-	assert_true(f->apply_deletes);
+	assert_int_equal(f->deletes, DELETES_APPLY);
 	assert_int_equal(f->poll_ms, 60000);
 	assert_int_equal(f->max_in_flight, 32);
 	assert_string_equal(config_kafka(c, "bootstrap.servers", "?"), "127.0.0.1:1");

@@ -126,7 +126,8 @@ static enum result map(const char *fields, const char *row, char *out, size_t si
 	if (r != OK)
 		fail_msg("the row is no source record: %s", err->text);
 	cJSON_Delete(json);
-	r = mapping_apply(m, &source, &target, err);
+	struct mapped_change change;
+	r = mapping_apply(m, &source, &target, &change, err);
 	if (r == OK) {
 		json = record_to_json(&target);
 		char *text = cJSON_PrintUnformatted(cJSON_GetObjectItem(json, "row"));
@@ -199,14 +200,11 @@ SHOWS(a_loader_leaves_flags_alone_and_clears_the_rest)
 	struct problems p = {0};
 	struct config *c = fixture_config(NULL, &p);
 	struct mapping *m = mapping_compile(config_flow(c, "contacts"), contact, profile, &p);
-	bool keeps;
 
 	assert_non_null(m);
-	assert_non_null(mapping_attribute(m, "blackListEmail", &keeps));
-	assert_true(keeps);
-	assert_non_null(mapping_attribute(m, "location.city", &keeps));
-	assert_false(keeps);
-	assert_null(mapping_attribute(m, "age", &keeps));
+	assert_true(mapping_attribute(m, "blackListEmail")->null_keeps);
+	assert_false(mapping_attribute(m, "location.city")->null_keeps);
+	assert_null(mapping_attribute(m, "age"));
 	mapping_free(m);
 	config_free(c);
 }
@@ -251,9 +249,10 @@ SHOWS(an_extractor_selects_what_is_mapped_and_no_more)
 	size_t n;
 	const char *const *columns = mapping_columns(m, &n);
 
-	assert_int_equal(n, 2);
+	assert_int_equal(n, 3);
 	assert_string_equal(columns[0], "firstname");
 	assert_string_equal(columns[1], "lastname");
+	assert_string_equal(columns[2], "merged"); /* who lost a merge must be known */
 	mapping_free(m);
 	config_free(c);
 }

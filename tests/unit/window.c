@@ -96,6 +96,99 @@ SHOWS(a_key_is_bytes)
 	window_free(w, no_free);
 }
 
+SHOWS(nothing_at_or_above_the_limit_of_its_partition_is_taken)
+{
+	struct window *w = window_new();
+
+	window_add(w, 0, 5, "a", 1, NULL);
+	window_add(w, 1, 7, "b", 1, NULL);
+	window_limit(w, 0, 5);
+	assert_true(window_held(w, 0));
+	assert_false(window_held(w, 1));
+	assert_int_equal(window_take(w)->offset, 7);
+	assert_null(window_take(w));
+	window_limit(w, 0, 6);
+	assert_false(window_held(w, 0));
+	assert_int_equal(window_take(w)->offset, 5);
+	window_add_loose(w, 0, "c", 1, NULL);
+	window_limit(w, 0, INT64_MIN);
+	assert_null(window_take(w));
+	window_limit(w, 0, 0);
+	assert_int_equal(window_take(w)->offset, WINDOW_LOOSE);
+	window_free(w, no_free);
+}
+
+SHOWS(a_record_that_waits_moves_to_a_later_offset)
+{
+	struct window *w = window_new();
+
+	window_add(w, 0, 1, "a", 1, NULL);
+	struct window_item *b = window_add(w, 0, 2, "b", 1, NULL);
+	window_add(w, 0, 3, "c", 1, NULL);
+	window_move(w, b, 4);
+	assert_int_equal(window_take(w)->offset, 1);
+	assert_int_equal(window_take(w)->offset, 4); /* it keeps its turn */
+	window_done(w, window_take(w));
+	assert_int_equal(window_position(w, 0), 1);
+	assert_int_equal(window_lowest(w, 0)->offset, 1);
+	window_free(w, no_free);
+
+	w = window_new();
+	struct window_item *first = window_add(w, 0, 1, "a", 1, NULL);
+	window_move(w, first, 2);
+	assert_int_equal(window_position(w, 0), 2); /* what was replaced is done */
+	window_done(w, window_take(w));
+	assert_int_equal(window_position(w, 0), 3);
+	window_free(w, no_free);
+}
+
+SHOWS(a_loose_item_blocks_its_key_and_counts_for_no_position)
+{
+	struct window *w = window_new();
+	struct window_item *loose = window_add_loose(w, 0, "a", 1, NULL);
+
+	assert_int_equal(window_position(w, 0), -1);
+	window_add(w, 0, 9, "a", 1, NULL);
+	assert_ptr_equal(window_take(w), loose);
+	assert_null(window_take(w));
+	assert_int_equal(window_behind(loose)->offset, 9);
+	assert_true(window_is_busy(loose));
+	window_done(w, loose);
+	assert_int_equal(window_take(w)->offset, 9);
+	assert_int_equal(window_count_in(w, 0), 1);
+	/* One that waits is replaced by a record with an offset; a busy one becomes an orphan. */
+	struct window_item *waits = window_add_loose(w, 0, "b", 1, NULL);
+	window_move(w, waits, 10);
+	assert_int_equal(window_take(w)->offset, 10);
+	window_add_loose(w, 0, "c", 1, NULL);
+	struct window_item *busy = window_take(w);
+	window_add_loose(w, 0, "d", 1, NULL);
+	window_drop(w, 0, no_free);
+	assert_true(busy->orphan);
+	window_done(w, busy);
+	assert_null(window_take(w));
+	window_free(w, no_free);
+}
+
+SHOWS(partitions_take_turns)
+{
+	struct window *w = window_new();
+
+	for (int i = 0; i < 4; i++) {
+		char key[2] = {(char)('a' + i), 0};
+		window_add(w, 0, i, key, 1, NULL);
+		key[0] = (char)('p' + i);
+		window_add(w, 1, i, key, 1, NULL);
+	}
+	int32_t last = -1;
+	for (int i = 0; i < 8; i++) {
+		struct window_item *item = window_take(w);
+		assert_int_not_equal(item->partition, last);
+		last = item->partition;
+	}
+	window_free(w, no_free);
+}
+
 /* The model: every record with its state, looked through from end to end. */
 struct model {
 	int partition, key, state; /* 0 waiting, 1 out, 2 done */
@@ -121,7 +214,15 @@ SHOWS(whatever_the_order_of_answers_the_promises_hold)
 			m->partition = m->key % PARTITIONS; /* a key has one partition */
 			m->offset = next[m->partition]++;
 			int n = snprintf(key, sizeof key, "key-%d", m->key);
-			m->item = window_add(w, m->partition, m->offset, key, (size_t)n, m);
+			struct window_item *last = window_last_of_key(w, key, (size_t)n);
+			if (last && !window_is_busy(last) && seed >> 28 & 1) {
+				((struct model *)last->payload)->state = 2; /* replaced */
+				last->payload = m;
+				window_move(w, last, m->offset);
+				m->item = last;
+			} else {
+				m->item = window_add(w, m->partition, m->offset, key, (size_t)n, m);
+			}
 		} else if (dice == 1) {
 			struct window_item *item = window_take(w);
 			struct model *m = item ? item->payload : NULL;
@@ -171,6 +272,10 @@ int main(void)
 	    cmocka_unit_test(an_untaken_record_comes_first_again),
 	    cmocka_unit_test(a_dropped_partition_leaves_orphans_that_block_their_key),
 	    cmocka_unit_test(a_key_is_bytes),
+	    cmocka_unit_test(nothing_at_or_above_the_limit_of_its_partition_is_taken),
+	    cmocka_unit_test(a_record_that_waits_moves_to_a_later_offset),
+	    cmocka_unit_test(a_loose_item_blocks_its_key_and_counts_for_no_position),
+	    cmocka_unit_test(partitions_take_turns),
 	    cmocka_unit_test(whatever_the_order_of_answers_the_promises_hold),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

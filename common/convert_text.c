@@ -1,0 +1,186 @@
+/* convert_text.c - see convert_text.h. */
+#include "convert_text.h"
+
+#include <ctype.h>
+#include <locale.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <wctype.h>
+
+#include "error.h"
+
+/* ---- characters ------------------------------------------------------------------------------- */
+
+static size_t character_bytes(const char *s)
+{
+	unsigned char c = (unsigned char)*s;
+	size_t n = c < 0x80 ? 1 : c < 0xe0 ? 2 : c < 0xf0 ? 3 : 4;
+
+	return strnlen(s, n); /* a torn one at the end is not read over */
+}
+
+static uint32_t decode(const char *s, size_t n)
+{
+	static const unsigned char first[] = {0, 0x7f, 0x1f, 0x0f, 0x07};
+	uint32_t c = (unsigned char)s[0] & first[n];
+
+	for (size_t i = 1; i < n; i++)
+		c = c << 6 | ((unsigned char)s[i] & 0x3f);
+	return c;
+}
+
+static size_t encode(uint32_t c, char *out)
+{
+	size_t n = c < 0x80 ? 1 : c < 0x800 ? 2 : c < 0x10000 ? 3 : 4;
+	static const unsigned char first[] = {0, 0, 0xc0, 0xe0, 0xf0};
+
+	for (size_t i = n; i-- > 1; c >>= 6)
+		out[i] = (char)(0x80 | (c & 0x3f));
+	out[0] = (char)(first[n] | c);
+	return n;
+}
+
+static size_t blank_bytes(const char *s)
+{
+	if (isspace((unsigned char)*s))
+		return 1;
+	return !strncmp(s, "\xc2\xa0", 2) ? 2 : 0;
+}
+
+const char *text_trim(const char *s, struct arena *a)
+{
+	size_t n, len;
+
+	while ((n = blank_bytes(s)))
+		s += n;
+	len = strlen(s);
+	for (;;) {
+		if (len && isspace((unsigned char)s[len - 1]))
+			len--;
+		else if (len > 1 && !memcmp(s + len - 2, "\xc2\xa0", 2))
+			len -= 2;
+		else
+			break;
+	}
+	return s[len] ? arena_strndup(a, s, len) : s;
+}
+
+static const char *map_case(const char *s, wint_t (*map)(wint_t, locale_t), struct arena *a)
+{
+	static locale_t unicode;
+	char *out = arena_alloc(a, 4 * strlen(s) + 1);
+	size_t len = 0, n;
+
+	if (!unicode && !(unicode = newlocale(LC_CTYPE_MASK, "C.UTF-8", (locale_t)0)))
+		exit(EXIT_TEMPORARY);
+	for (; *s; s += n) {
+		n = character_bytes(s);
+		len += encode((uint32_t)map(decode(s, n), unicode), out + len);
+	}
+	out[len] = 0;
+	return out;
+}
+
+const char *text_lower(const char *s, struct arena *a)
+{
+	return map_case(s, towlower_l, a);
+}
+
+const char *text_upper(const char *s, struct arena *a)
+{
+	return map_case(s, towupper_l, a);
+}
+
+const char *text_first(const char *s, size_t n, struct arena *a)
+{
+	size_t len = 0;
+
+	while (n-- && s[len])
+		len += character_bytes(s + len);
+	return s[len] ? arena_strndup(a, s, len) : s;
+}
+
+/* ---- telephone numbers ------------------------------------------------------------------------ */
+
+const char *text_digits(const char *s, const char *prefix, struct arena *a)
+{
+	char *digits = arena_alloc(a, strlen(s) + 1);
+	size_t len = 0;
+	bool plus = false;
+
+	for (; *s && !isalpha((unsigned char)*s); s++) {
+		plus |= *s == '+' && !len;
+		if (len && (plus || !strncmp(digits, "00", 2)) && !strncmp(s, "(0)", 3))
+			s += 2;
+		else if (isdigit((unsigned char)*s))
+			digits[len++] = *s;
+		digits[len] = 0;
+	}
+	digits[len] = 0;
+	if (!len)
+		return "";
+	if (plus)
+		return arena_printf(a, "+%s", digits);
+	if (!strncmp(digits, "00", 2))
+		return digits[2] ? arena_printf(a, "+%s", digits + 2) : "";
+	if (!prefix)
+		return digits;
+	return arena_printf(a, "%s%s", prefix, digits + (*digits == '0'));
+}
+
+/* ---- numbers ---------------------------------------------------------------------------------- */
+
+/* "-12.345" to so many decimals. */
+static const char *round_decimal(const char *s, unsigned decimals, struct arena *a)
+{
+	bool minus = *s == '-';
+	const char *whole = s + minus, *point = strchr(whole, '.');
+	size_t n = point ? (size_t)(point - whole) : strlen(whole);
+	const char *part = point ? point + 1 : "";
+	size_t have = strlen(part);
+	/* [carry]whole digits, then the decimals, without the point */
+	char *digits = arena_alloc(a, n + decimals + 2);
+	bool up = have > decimals && part[decimals] >= '5';
+
+	digits[0] = '0';
+	memcpy(digits + 1, whole, n);
+	for (unsigned i = 0; i < decimals; i++)
+		digits[1 + n + i] = i < have ? part[i] : '0';
+	digits[1 + n + decimals] = 0;
+	for (size_t i = n + decimals; up; i--) {
+		up = digits[i] == '9';
+		digits[i] = up ? '0' : (char)(digits[i] + 1);
+	}
+	const char *from = digits;
+	while (*from == '0' && from < digits + n) /* one digit stays before the point */
+		from++;
+	size_t left = n + 1 - (size_t)(from - digits);
+	bool zero = !strpbrk(digits, "123456789");
+	return arena_printf(a, "%s%.*s%s%s", minus && !zero ? "-" : "", (int)left, from,
+			    decimals ? "." : "", from + left);
+}
+
+const char *text_decimals(const struct scalar *s, unsigned decimals, struct arena *a)
+{
+	if (s->kind != REAL)
+		return round_decimal(scalar_text(s, a), decimals, a);
+	/* The digits that a person sees, so that 2.675 is rounded as it is written. */
+	char *out = arena_printf(a, "%.15g", s->real);
+	if (strpbrk(out, "en"))
+		out = arena_printf(a, "%.*f", (int)decimals, s->real);
+	return round_decimal(out, decimals, a);
+}
+
+const char *text_grouped(const char *number, const char *point, const char *group, struct arena *a)
+{
+	bool minus = *number == '-';
+	size_t n = strspn(number + minus, "0123456789");
+	const char *rest = number + minus + n;
+	char *out = arena_printf(a, "%s", minus ? "-" : "");
+
+	for (size_t i = 0; i < n; i++)
+		out = arena_printf(a, "%s%s%c", out, i && (n - i) % 3 == 0 ? group : "",
+				   number[minus + i]);
+	return *rest ? arena_printf(a, "%s%s%s", out, point, rest + 1) : out;
+}

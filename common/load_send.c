@@ -1,0 +1,558 @@
+/* load_send.c - jobs: what is ready becomes a request, an answer becomes an outcome.
+ *
+ * A job is one request in flight, waiting for its turn to be sent again, or open (a batch that
+ * still fills).  New records and retries take turns, so that neither starves the other.  Bad
+ * answers, and what follows:
+ *
+ *   none, 429, 5xx of a gateway    RETRY: again later, as the governor allows; the outcome may be
+ *                                  unknown, so the key is not skipped any more
+ *   refused for good               a dead letter, or halves of a batch; the state turns unsure
+ *   the parent is missing          the record is parked
+ *   a later version came meanwhile it goes out instead of the one that waits
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include "arena.h"
+#include "load.h"
+#include "log.h"
+
+/* ---- jobs ------------------------------------------------------------------------------------- */
+
+static struct job *job_new(size_t room, unsigned group)
+{
+	struct job *j = xcalloc(1, sizeof *j);
+	j->pub.records = xcalloc(room, sizeof *j->pub.records);
+	j->slots = xcalloc(room, sizeof *j->slots);
+	j->group = group;
+	return j;
+}
+
+static void job_free(struct job *j)
+{
+	free(j->pub.records);
+	free(j->slots);
+	free(j);
+}
+
+void load_free_jobs(struct loop *l)
+{
+	for (unsigned g = 0; g < LOAD_GROUPS; g++)
+		if (l->open[g])
+			job_free(l->open[g]);
+	for (struct job *j = l->waiting, *next; j; j = next) {
+		next = j->next;
+		job_free(j);
+	}
+}
+
+static void job_add(struct job *j, struct window_item *slot)
+{
+	j->slots[j->pub.count] = slot;
+	j->pub.records[j->pub.count++] = ((struct load_item *)slot->payload)->r.record;
+}
+
+/* In the order of their times. */
+static void put_waiting(struct loop *l, struct job *j, mono_time due)
+{
+	struct job **at = &l->waiting;
+
+	j->due = due;
+	while (*at && (*at)->due.ms <= due.ms)
+		at = &(*at)->next;
+	j->next = *at;
+	*at = j;
+}
+
+static void wait_again(struct loop *l, struct job *j, mono_time now, const struct error *err)
+{
+	int64_t ms = stage_backoff_ms(++j->pub.attempt, &l->seed);
+
+	if (mono_until(now, err->not_before) > ms)
+		ms = mono_until(now, err->not_before);
+	/* Once an attempt and job would flood the log when the target is down. */
+	if (j->pub.attempt == 1 || j->pub.attempt % 8 == 0)
+		stage_log_error("waiting", RETRY, err);
+	l->retries++;
+	put_waiting(l, j, mono_add(now, ms));
+}
+
+/* ---- outcomes --------------------------------------------------------------------------------- */
+
+static struct loaded *memory_of(struct loop *l, const struct window_item *slot)
+{
+	/* An orphan's partition is somebody else's, or ours anew with a state that was read anew. */
+	return slot->orphan ? NULL : load_partition(l, slot->partition)->loaded;
+}
+
+static void remember(struct loop *l, const struct window_item *slot, const struct loaded_entry *e)
+{
+	struct loaded *t = memory_of(l, slot);
+
+	if (!t)
+		return;
+	loaded_put(t, slot->key, slot->key_len, e);
+	load_keep_state(l, slot->partition, slot->key, slot->key_len, e);
+}
+
+static struct loaded_entry entry_of(struct loop *l, const struct window_item *slot)
+{
+	const struct load_item *it = slot->payload;
+	struct loaded *t = memory_of(l, slot);
+	struct loaded_entry e = {.offset = -1};
+
+	if (t)
+		loaded_find(t, slot->key, slot->key_len, &e);
+	e.offset = later_of(e.offset, it->input_offset);
+	e.met = true;
+	return e;
+}
+
+static void written(struct loop *l, const struct window_item *slot, const struct load_job *job)
+{
+	static const enum load_count counts[] = {LOAD_COUNTS, COUNT_CREATED, COUNT_UPDATED,
+						 COUNT_DELETED};
+	const struct load_item *it = slot->payload;
+	struct loaded_entry e = entry_of(l, slot);
+
+	if (counts[job->outcome] != LOAD_COUNTS)
+		load_count(l, slot->partition, counts[job->outcome], 1);
+	if (!it->r.tombstone) {
+		e.epoch = it->r.epoch;
+		e.version = it->r.version;
+	}
+	e.deleted = it->r.is_delete;
+	e.hash = it->r.is_delete ? (uint64_t)it->r.observed_ms : it->r.hash;
+	/* A delete keeps the parent's name: a child that cannot be seen is deleted when the
+	 * parent is there. */
+	e.parent = it->r.is_delete ? e.parent : it->r.parent;
+	e.unsure = !it->r.is_delete && job->outcome == LOAD_NOTHING;
+	e.consent = it->r.partial ? e.consent | it->r.consent : it->r.consent;
+	remember(l, slot, &e);
+}
+
+/* A write was given up: what the target has may be the old or the new. */
+static void unsure(struct loop *l, const struct window_item *slot, bool known, bool doubtful)
+{
+	struct loaded_entry e = entry_of(l, slot);
+
+	if (!known && !doubtful)
+		return;
+	e.unsure = true;
+	e.deleted = false;
+	remember(l, slot, &e);
+}
+
+void load_finish(struct loop *l, struct window_item *slot)
+{
+	struct load_item *it = slot->payload;
+
+	if (it->parked && !slot->orphan) {
+		parked_remove(l->parked, slot->key, slot->key_len);
+		load_unpark(l, slot->partition, slot->key, slot->key_len);
+	}
+	if (it->swept && !slot->orphan)
+		load_partition(l, slot->partition)->sweep_left--;
+	l->records++;
+	load_item_free(window_done(l->window, slot));
+}
+
+static void job_done(struct loop *l, struct job *j)
+{
+	for (size_t i = 0; i < j->pub.count; i++) {
+		if (l->loader->memory)
+			written(l, j->slots[i], &j->pub);
+		load_finish(l, j->slots[i]);
+	}
+	job_free(j);
+}
+
+static void park(struct loop *l, struct window_item *slot, const struct load_job *job)
+{
+	struct load_item *it = slot->payload;
+	const struct parked_child *before =
+	    it->parked ? parked_find(l->parked, slot->key, slot->key_len) : NULL;
+	int64_t since = before ? before->since_ms : wall_now().ms;
+	bool same = before && it->msg->offset == before->offset &&
+		    slot->offset == WINDOW_LOOSE; /* it was released for nothing */
+	bool came = parked_came(l->parked, job->parent) && !it->parked;
+
+	if (slot->orphan) {
+		load_finish(l, slot);
+		return;
+	}
+	unsure(l, slot, false, job->doubtful);
+	parked_put(l->parked, slot->key, slot->key_len, slot->partition, job->parent,
+		   same ? before->offset : -1, since);
+	if (came)
+		parked_set_due(l->parked, slot->key, slot->key_len, true);
+	if (!same) {
+		load_count(l, slot->partition, COUNT_PARKED, 1);
+		load_keep_parked(l, slot, it, job->parent, job->missing, since);
+	}
+	it->parked = false; /* it stays there */
+	load_finish(l, slot);
+}
+
+static void reject(struct loop *l, struct window_item *slot, const struct load_job *job,
+		   const struct error *why)
+{
+	struct load_item *it = slot->payload;
+
+	if (slot->orphan) {
+		load_finish(l, slot);
+		return;
+	}
+	if (l->loader->memory)
+		unsure(l, slot, job && job->known, job && job->doubtful);
+	load_dead_letter(l, slot, it, why);
+	load_finish(l, slot);
+}
+
+/* ---- requests --------------------------------------------------------------------------------- */
+
+static void count_call(struct loop *l, const struct job *j)
+{
+	const char *name = j->pub.call ? j->pub.call : "request";
+	size_t i = 0;
+
+	while (i < LOAD_CALLS - 1 && l->calls[i].name && strcmp(l->calls[i].name, name))
+		i++;
+	l->calls[i].name = name;
+	l->calls[i].n++;
+	load_count(l, j->slots[0]->partition, COUNT_CALLS, 1);
+}
+
+static void send_job(struct loop *l, struct job *j, mono_time now)
+{
+	struct http_request req = {0};
+	struct error err = {0};
+
+	j->pub.outcome = LOAD_NOTHING;
+	j->pub.parent = 0;
+	j->pub.missing = NULL;
+	enum result r = l->loader->request(l->state, &j->pub, &req, &err);
+	if (r == OK && !req.method) {
+		job_done(l, j);
+	} else if (r == OK) {
+		j->sent = now;
+		count_call(l, j);
+		http_start(l->stage->http, &req, j);
+		l->in_flight++;
+		governor_sent(&l->governor, now);
+	} else if (r == RETRY) {
+		wait_again(l, j, now, &err);
+	} else {
+		load_give_up(l, &err);
+		wait_again(l, j, now, &err); /* so that it is freed with the others */
+	}
+}
+
+/* The next step of a job, or a half of one. */
+static void send_on(struct loop *l, struct job *j, mono_time now)
+{
+	int64_t wait;
+
+	if (governor_may_send(&l->governor, now, &wait))
+		send_job(l, j, now);
+	else
+		put_waiting(l, j, now);
+}
+
+/* The records of a job that was refused: one becomes a dead letter, more are halved. */
+static void refused(struct loop *l, struct job *j, mono_time now, const struct error *why)
+{
+	size_t half = j->pub.count / 2;
+
+	if (j->pub.count == 1) {
+		if (j->pub.parent && l->parked && ((struct load_item *)j->slots[0]->payload)->msg)
+			park(l, j->slots[0], &j->pub);
+		else
+			reject(l, j->slots[0], &j->pub, why);
+		job_free(j);
+		return;
+	}
+	struct job *second = job_new(j->pub.count - half, j->group);
+	for (size_t i = half; i < j->pub.count; i++)
+		job_add(second, j->slots[i]);
+	j->pub.count = half;
+	j->pub.attempt = second->pub.attempt = 0;
+	log_info("batch halved", "reason", why->reason, "records", log_int((int64_t)half), NULL);
+	send_on(l, j, now);
+	send_on(l, second, now);
+}
+
+/* Records whose partition was given up while they were out are the next owner's: whatever the answer
+ * was, they are not sent again, or an old version would follow a newer one.  False: nothing is left
+ * of the job. */
+static bool drop_orphans(struct loop *l, struct job *j, bool done)
+{
+	size_t kept = 0;
+
+	for (size_t i = 0; i < j->pub.count; i++) {
+		if (j->slots[i]->orphan && !done) {
+			load_finish(l, j->slots[i]);
+			continue;
+		}
+		j->slots[kept] = j->slots[i];
+		j->pub.records[kept++] = j->pub.records[i];
+	}
+	j->pub.count = kept;
+	return kept > 0;
+}
+
+static enum governor_answer pressure(const struct http_response *res)
+{
+	switch (res->status) {
+	case 0:
+	case 408:
+	case 502:
+	case 503:
+	case 504:
+		return GOVERNOR_LOADED;
+	case 429:
+		return GOVERNOR_QUOTA;
+	default:
+		return GOVERNOR_GOOD;
+	}
+}
+
+static void answered(struct loop *l, struct job *j, const struct http_response *res, mono_time now)
+{
+	struct error err = {0};
+	bool again = false;
+	enum governor_answer p = pressure(res);
+
+	j->pub.doubtful |= res->status ? p == GOVERNOR_LOADED : res->sent;
+	enum result r = l->loader->answer(l->state, &j->pub, res, now, &again, &err);
+	l->in_flight--;
+	/* Refused credentials stop everybody, as Retry-After does. */
+	if (!drop_orphans(l, j, r == OK && !again)) {
+		governor_answered(&l->governor, now, j->sent, p, (mono_time){0});
+		if (r == FATAL)
+			load_give_up(l, &err);
+		job_free(j);
+		return;
+	}
+	mono_time floor = r == RETRY ? err.not_before : (mono_time){0};
+	governor_answered(&l->governor, now, j->sent, p, floor);
+	if (p == GOVERNOR_GOOD && r == RETRY)
+		l->unknown++;
+	switch (r) {
+	case OK:
+		if (again)
+			send_on(l, j, now);
+		else
+			job_done(l, j);
+		break;
+	case RETRY:
+		if (p == GOVERNOR_QUOTA) /* no fault of its own: as soon as the governor allows */
+			put_waiting(l, j, now);
+		else
+			wait_again(l, j, now, &err);
+		l->retries += p == GOVERNOR_QUOTA;
+		break;
+	case REJECT:
+		refused(l, j, now, &err);
+		break;
+	case FATAL:
+		load_give_up(l, &err);
+		wait_again(l, j, now, &err);
+		break;
+	}
+}
+
+void load_take_answers(struct loop *l)
+{
+	struct http_response *res;
+	void *tag;
+
+	while ((res = http_next(l->stage->http, &tag)))
+		answered(l, tag, res, mono_now());
+	rd_kafka_poll(l->producer, 0);
+}
+
+/* ---- what goes out ---------------------------------------------------------------------------- */
+
+/* Writes nothing for what the target has, and nothing older than it has. */
+static bool needless(struct loop *l, struct window_item *slot, struct loaded_entry *was)
+{
+	const struct load_item *it = slot->payload;
+	struct partition *p = load_partition(l, slot->partition);
+	struct loaded_entry e;
+	bool there = loaded_find(p->loaded, slot->key, slot->key_len, &e);
+	struct loaded_change c = {.is_delete = it->r.is_delete,
+				  .tombstone = it->r.tombstone,
+				  .epoch = it->r.epoch,
+				  .version = it->r.version,
+				  .observed_ms = it->r.observed_ms,
+				  .offset = it->input_offset,
+				  .hash = it->r.hash};
+	bool may_skip = !it->no_skip && it->input_offset >= p->no_skip_below;
+
+	*was = there ? e : (struct loaded_entry){.deleted = true};
+	if (it->swept)
+		return was->deleted || e.met; /* it came back in the meantime */
+	enum loaded_verdict v = loaded_judge(there ? &e : NULL, &c, may_skip);
+	if (v == LOADED_WRITE)
+		return false;
+	load_count(l, slot->partition, v == LOADED_OLDER ? COUNT_OLDER : COUNT_UNCHANGED, 1);
+	bool newer = v == LOADED_UNCHANGED && !c.tombstone &&
+		     (c.epoch != e.epoch || c.version != e.version);
+	if (newer) {
+		e.epoch = c.epoch;
+		e.version = c.version;
+	}
+	e.offset = later_of(e.offset, it->input_offset);
+	e.met = true;
+	/* A later version of the same content is remembered, so that one between is older. */
+	if (newer)
+		remember(l, slot, &e);
+	else
+		loaded_put(p->loaded, slot->key, slot->key_len, &e);
+	return true;
+}
+
+/* The next job of new records that should go out now, or NULL. */
+static struct job *next_ready(struct loop *l, mono_time now)
+{
+	struct window_item *slot;
+
+	while (l->broken == OK && (slot = window_take(l->window))) {
+		struct load_item *it = slot->payload;
+		struct loaded_entry was = {.deleted = true};
+		if (it->expired && it->r.is_delete) {
+			/* Nobody sees it without its parent, and nobody will. */
+			load_finish(l, slot);
+			continue;
+		}
+		if (it->why) {
+			reject(l, slot, NULL, it->why);
+			continue;
+		}
+		if (l->loader->memory && needless(l, slot, &was)) {
+			load_finish(l, slot);
+			continue;
+		}
+		unsigned group = it->r.group;
+		struct job *j = l->open[group];
+		if (!j) {
+			j = l->open[group] = job_new(l->batch_max, group);
+			j->due = mono_add(now, l->loader->batches ? LOAD_LINGER_MS : 0);
+		}
+		j->pub.known = !was.deleted;
+		j->pub.known_parent = was.deleted ? 0 : was.parent;
+		j->pub.consent = was.deleted ? 0 : was.consent;
+		j->pub.doubtful |= it->no_skip;
+		job_add(j, slot);
+		if (j->pub.count == l->batch_max) {
+			l->open[group] = NULL;
+			return j;
+		}
+	}
+	for (unsigned g = 0; g < LOAD_GROUPS; g++)
+		if (l->open[g] && !mono_until(now, l->open[g]->due)) {
+			struct job *j = l->open[g];
+			l->open[g] = NULL;
+			return j;
+		}
+	return NULL;
+}
+
+/* A later record of the key came while the job waited: it goes instead. */
+static bool overtaken(struct loop *l, struct job *j)
+{
+	struct window_item *slot = j->slots[0], *next = window_behind(slot);
+	struct load_item *it = slot->payload, *new = next ? next->payload : NULL;
+
+	if (j->pub.count > 1 || !new || new->why || slot->orphan || !l->loader->merge ||
+	    !l->loader->merge(l->state, &it->r, &new->r))
+		return false;
+	new->no_skip = true;
+	new->parked |= it->parked;
+	it->parked = false;
+	load_count(l, slot->partition, COUNT_COALESCED, 1);
+	load_finish(l, slot);
+	job_free(j);
+	return true;
+}
+
+static struct job *next_waiting(struct loop *l, mono_time now)
+{
+	while (l->waiting && !mono_until(now, l->waiting->due)) {
+		struct job *j = l->waiting;
+		l->waiting = j->next;
+		j->next = NULL;
+		if (!overtaken(l, j))
+			return j;
+	}
+	return NULL;
+}
+
+void load_send(struct loop *l, mono_time now)
+{
+	int64_t wait;
+
+	while (l->broken == OK && governor_may_send(&l->governor, now, &wait)) {
+		struct job *j = NULL;
+		for (int i = 0; i < 2 && !j; i++) {
+			j = l->retries_next ? next_waiting(l, now) : next_ready(l, now);
+			l->retries_next = !l->retries_next;
+		}
+		if (!j)
+			return;
+		send_job(l, j, now);
+	}
+}
+
+int64_t load_next_wait(struct loop *l, mono_time now)
+{
+	int64_t ms = LOAD_COMMIT_MS, held;
+	bool may = governor_may_send(&l->governor, now, &held);
+
+	if (l->waiting && mono_until(now, l->waiting->due) < ms)
+		ms = mono_until(now, l->waiting->due);
+	for (unsigned g = 0; g < LOAD_GROUPS; g++)
+		if (l->open[g] && mono_until(now, l->open[g]->due) < ms)
+			ms = mono_until(now, l->open[g]->due);
+	/* Due, but not allowed yet. */
+	if (!may && window_count(l->window) && (ms < held || held < LOAD_COMMIT_MS))
+		ms = held < LOAD_COMMIT_MS ? held : LOAD_COMMIT_MS;
+	return ms;
+}
+
+/* Takes a partition's items out of a job that is not in flight. False: nothing is left. */
+static bool job_release_partition(struct loop *l, struct job *j, int32_t partition)
+{
+	size_t kept = 0;
+
+	for (size_t i = 0; i < j->pub.count; i++) {
+		if (j->slots[i]->partition == partition && !j->slots[i]->orphan) {
+			load_partition(l, partition)->in_doubt |= j->pub.doubtful;
+			window_untake(l->window, j->slots[i]);
+			continue;
+		}
+		j->slots[kept] = j->slots[i];
+		j->pub.records[kept++] = j->pub.records[i];
+	}
+	j->pub.count = kept;
+	return kept > 0;
+}
+
+void load_release_partition(struct loop *l, int32_t partition)
+{
+	for (unsigned g = 0; g < LOAD_GROUPS; g++)
+		if (l->open[g] && !job_release_partition(l, l->open[g], partition)) {
+			job_free(l->open[g]);
+			l->open[g] = NULL;
+		}
+	for (struct job **at = &l->waiting; *at;) {
+		struct job *j = *at;
+		if (job_release_partition(l, j, partition)) {
+			at = &j->next;
+			continue;
+		}
+		*at = j->next;
+		job_free(j);
+	}
+}

@@ -1,0 +1,157 @@
+#include "body.h"
+
+#include "fixture.h"
+
+static struct table *contact;
+static struct resource *profile;
+
+static int make(void **state)
+{
+	struct error err;
+	(void)state;
+	return table_load("deploy/metadata", "contact", &contact, &err) ||
+	       resource_load("deploy/metadata", "profile", &profile, &err);
+}
+
+static int unmake(void **state)
+{
+	(void)state;
+	table_free(contact);
+	resource_free(profile);
+	return 0;
+}
+
+/* Maps a row (NULL: a delete) with these keys of the contacts flow; the bodies must be these. */
+static void bodies(const char *flow, const char *row, const char *patch, const char *create)
+{
+	char overlay[2000];
+	struct problems p = {0};
+	struct mapped_change change;
+	struct error err;
+	struct body body;
+	avro_value_t source, target;
+
+	snprintf(overlay, sizeof overlay, "flows: {contacts: {%s}}\n", flow);
+	struct config *c = fixture_config(overlay, &p);
+	struct mapping *m =
+	    c ? mapping_compile(config_flow(c, "contacts"), contact, profile, &p) : NULL;
+	if (!m) {
+		char *text = problem_text(&p, 0);
+		fail_msg("refused: %s", text);
+	}
+	record_new(&mapping_source(m)->record, &source);
+	record_new(mapping_target(m), &target);
+	cJSON *json = cJSON_Parse("{\"id\":\"a\",\"epoch\":1,\"version\":2,\"modified_at\":null,"
+				  "\"observed_at\":5,\"origin\":\"delta\"}");
+	cJSON_AddStringToObject(json, "op", row ? "upsert" : "delete");
+	if (row)
+		cJSON_AddItemToObject(json, "row", cJSON_Parse(row));
+	assert_int_equal(record_from_json(json, &source, &err), OK);
+	cJSON_Delete(json);
+	assert_int_equal(mapping_apply(m, &source, &target, &change, &err), OK);
+	assert_true(change.emit);
+	assert_int_equal(body_of(m, &target, &body, &err), OK);
+	char *text = cJSON_PrintUnformatted(body.patch);
+	assert_string_equal(text, patch);
+	free(text);
+	if (create) {
+		assert_non_null(body.create);
+		text = cJSON_PrintUnformatted(body.create);
+		assert_string_equal(text, create);
+		free(text);
+	} else {
+		assert_null(body.create);
+	}
+	body_free(&body);
+	avro_value_decref(&source);
+	avro_value_decref(&target);
+	mapping_free(m);
+	config_free(c);
+}
+
+SHOWS(null_clears_or_is_left_alone_as_the_mapping_says)
+{
+	bodies("fields: [{from: firstname, to: firstName}]", "{}", "{\"firstName\":\"\"}",
+	       "{\"firstName\":\"\"}");
+	bodies("fields: [{from: firstname, to: firstName, when_null: keep}]", "{}", "{}", "{}");
+	bodies("fields: [{from: donotemail, to: blackListEmail}]", "{\"donotemail\":false}", "{}",
+	       "{}");
+}
+
+SHOWS(what_is_set_at_creation_is_in_no_patch)
+{
+	bodies("fields: [{from: firstname, to: firstName}, {from: jobtitle, to: cusJobTitle, on: "
+	       "create}, {from: address1_city, to: location.city, on: create}]",
+	       "{\"firstname\":\"Ann\",\"jobtitle\":\"Cook\",\"address1_city\":\"Rome\"}",
+	       "{\"firstName\":\"Ann\"}",
+	       "{\"cusJobTitle\":\"Cook\",\"firstName\":\"Ann\",\"location\":{\"city\":\"Rome\"}}");
+}
+
+SHOWS(dates_have_the_form_of_campaign)
+{
+	bodies("fields: [{from: birthdate, to: birthDate}, {from: modifiedon, to: cusModifiedOn}]",
+	       "{\"birthdate\":\"1980-02-29\",\"modifiedon\":\"2026-01-02T03:04:05Z\"}",
+	       "{\"birthDate\":\"1980-02-29\",\"cusModifiedOn\":\"2026-01-02 03:04:05.000Z\"}",
+	       "{\"birthDate\":\"1980-02-29\",\"cusModifiedOn\":\"2026-01-02 03:04:05.000Z\"}");
+}
+
+SHOWS(a_deactivation_touches_what_it_names_and_makes_nothing)
+{
+	static const char flow[] =
+	    "deletes: deactivate, deactivate: {cusStatus: gone, location.city: Nowhere}, fields: "
+	    "[{from: firstname, to: firstName}, {from: address1_line1, to: location.address1}]";
+
+	bodies(flow, NULL, "{\"cusStatus\":\"gone\",\"location\":{\"city\":\"Nowhere\"}}", NULL);
+	/* And at other times it leaves alone what only it names. */
+	bodies(flow, "{\"firstname\":\"Ann\"}",
+	       "{\"firstName\":\"Ann\",\"location\":{\"address1\":\"\"}}",
+	       "{\"firstName\":\"Ann\",\"location\":{\"address1\":\"\"}}");
+}
+
+SHOWS(a_record_from_before_the_mapping_changed_clears_nothing)
+{
+	struct problems p = {0};
+	struct error err;
+	struct body body;
+	struct record_class old;
+	avro_value_t change, field, row;
+	struct change_head head = {CHANGE_UPSERT, 1, 1, {-1}, {5}, ORIGIN_DELTA};
+	char *schema = change_target_schema("t", "{\"type\":\"record\",\"name\":\"profile\",\"fields\":[{"
+						 "\"name\":\"firstName\",\"type\":[\"null\","
+						 "\"string\"],\"default\":null},{\"name\":\"gone\","
+						 "\"type\":[\"null\",\"string\"],\"default\":null}]}");
+	struct config *c = fixture_config(NULL, &p);
+	struct mapping *m = mapping_compile(config_flow(c, "contacts"), contact, profile, &p);
+
+	assert_int_equal(record_class_new(&old, schema, &err), OK);
+	free(schema);
+	record_new(&old, &change);
+	change_set_head(&change, "a", &head);
+	field = record_field(&change, CHANGE_ROW);
+	row = record_set_some(&field);
+	field = record_field(&row, 0);
+	record_set_null(&field);
+	field = record_field(&row, 1);
+	record_set_null(&field);
+	assert_int_equal(body_of(m, &change, &body, &err), OK);
+	char *text = cJSON_PrintUnformatted(body.patch);
+	assert_string_equal(text, "{\"firstName\":\"\"}");
+	free(text);
+	body_free(&body);
+	avro_value_decref(&change);
+	record_class_free(&old);
+	mapping_free(m);
+	config_free(c);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+	    cmocka_unit_test(null_clears_or_is_left_alone_as_the_mapping_says),
+	    cmocka_unit_test(what_is_set_at_creation_is_in_no_patch),
+	    cmocka_unit_test(dates_have_the_form_of_campaign),
+	    cmocka_unit_test(a_deactivation_touches_what_it_names_and_makes_nothing),
+	    cmocka_unit_test(a_record_from_before_the_mapping_changed_clears_nothing),
+	};
+	return cmocka_run_group_tests(tests, make, unmake);
+}

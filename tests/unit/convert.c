@@ -1,0 +1,351 @@
+/* Properties of the conversions: whatever comes in, nothing breaks, what comes out is what the
+ * conversion says it gives and can be written as Avro, and what should come back does. The examples
+ * are tests/cases/mapping/. */
+#include "convert.h"
+
+#include <math.h>
+
+#include "clock.h"
+#include "json.h"
+#include "unit.h"
+#include "wire.h"
+#include "zone.h"
+
+enum { ROUNDS = 3000 };
+static uint64_t seed = 20260131;
+
+static uint32_t drawn(uint32_t below)
+{
+	seed = seed * 6364136223846793005u + 1442695040888963407u;
+	return (uint32_t)(seed >> 33) % below;
+}
+
+static size_t put_character(char *out, uint32_t c)
+{
+	if (c < 0x80) {
+		out[0] = (char)c;
+		return 1;
+	}
+	if (c < 0x800) {
+		out[0] = (char)(0xc0 | c >> 6);
+		out[1] = (char)(0x80 | (c & 63));
+		return 2;
+	}
+	if (c < 0x10000) {
+		out[0] = (char)(0xe0 | c >> 12);
+		out[1] = (char)(0x80 | (c >> 6 & 63));
+		out[2] = (char)(0x80 | (c & 63));
+		return 3;
+	}
+	out[0] = (char)(0xf0 | c >> 18);
+	out[1] = (char)(0x80 | (c >> 12 & 63));
+	out[2] = (char)(0x80 | (c >> 6 & 63));
+	out[3] = (char)(0x80 | (c & 63));
+	return 4;
+}
+
+/* Of all scripts, and much of what conversions look at. */
+static const char *any_text(struct arena *a)
+{
+	static const char *const likely[] = {"",     " ",  "\xc2\xa0", "0", "00", "+", "(0)", "@",
+					     "-",    ".",  "12",       "x", "ß",  "İ", "ﬁ",   "\t",
+					     "2026", "-0", "T",	       ":", "Z"};
+	char *out = arena_alloc(a, 4 * 40 + 100);
+	size_t len = 0, n = drawn(20);
+
+	for (size_t i = 0; i < n; i++) {
+		uint32_t c = 1 + drawn(drawn(2) ? 0x7f : 0x10ffff - 1);
+		if (drawn(2)) {
+			const char *piece = likely[drawn(sizeof likely / sizeof *likely)];
+			memcpy(out + len, piece, strlen(piece));
+			len += strlen(piece);
+		} else if (c < 0xd800 || c > 0xdfff) {
+			len += put_character(out + len, c);
+		}
+	}
+	out[len] = 0;
+	return out;
+}
+
+static const char *any_decimal(struct arena *a)
+{
+	char *out = arena_alloc(a, 64);
+	size_t len = 0, whole = 1 + drawn(18), part = drawn(6);
+
+	if (drawn(2))
+		out[len++] = '-';
+	for (size_t i = 0; i < whole; i++)
+		out[len++] = (char)('0' + (drawn(3) ? drawn(10) : 9));
+	if (part)
+		out[len++] = '.';
+	for (size_t i = 0; i < part; i++)
+		out[len++] = (char)('0' + (drawn(3) ? drawn(10) : 9));
+	out[len] = 0;
+	return out;
+}
+
+static struct scalar any_scalar(enum kind kind, struct arena *a)
+{
+	static const double reals[] = {0, -0.0, 0.1, 2.675, 1e15, 1e300, -1e-300, NAN, INFINITY};
+	struct scalar s = {.kind = kind};
+	int64_t wide = (int64_t)((uint64_t)drawn(UINT32_MAX) << 32 | drawn(UINT32_MAX));
+
+	if (kind == TEXT)
+		s.text = any_text(a);
+	else if (kind == DECIMAL)
+		s.text = any_decimal(a);
+	else if (kind == REAL)
+		s.real = drawn(2) ? reals[drawn(9)] : (double)wide / (1 + drawn(1000));
+	else if (kind == FLAG)
+		s.number = drawn(2);
+	else if (kind == DAY)
+		s.number = (int32_t)wide >> drawn(16);
+	else
+		s.number = wide >> drawn(40);
+	return s;
+}
+
+static const char *const all[] = {
+    "trim", "lower", "upper", "email", "digits", "{digits: \"+49\"}", "{first: 3}", "hash",
+    "invert", "number", "round", "{format: {decimals: 2, group: \",\"}}", "{format: {}}", "date",
+    "{date: Europe/Paris}", "datetime", "{datetime: America/St_Johns}",
+    "{time_zone: Australia/Lord_Howe}", "[trim, {first: 1}, upper]",
+    "[number, round, {format: {decimals: 3}}]", "[{first: 4}, number]"};
+enum { ALL = sizeof all / sizeof *all };
+
+/* Arguments of conversions are texts of the document. */
+static struct document *kept[2000];
+static size_t kept_count;
+
+static int forget(void **state)
+{
+	(void)state;
+	while (kept_count)
+		doc_free(kept[--kept_count]);
+	return 0;
+}
+
+/* False when the conversion is not for this kind. */
+static bool compile(const char *yaml, enum kind in, struct conversions *out)
+{
+	struct problems p = {0};
+	struct document *doc = doc_load_text("t", yaml, strlen(yaml), &p);
+	struct convert_context context = {
+	    .in = in, .wall_clock = true, .pseudonym_key = "0123456789abcdef"};
+	bool good = conversions_compile(doc_root(doc), &context, out, &p);
+
+	assert_int_equal(good, !p.count);
+	problems_free(&p);
+	assert_true(kept_count < sizeof kept / sizeof *kept);
+	kept[kept_count++] = doc;
+	return good;
+}
+
+static bool apply(const char *yaml, struct scalar *s, struct arena *a)
+{
+	struct conversions c;
+	struct misfit why;
+
+	if (!compile(yaml, s->kind, &c))
+		fail_msg("%s is not for %s", yaml, kind_name(s->kind));
+	bool good = conversions_apply(&c, s, a, &why);
+	conversions_free(&c);
+	return good;
+}
+
+/* Written as the nullable member that its kind belongs in. */
+static void writes(const struct scalar *s)
+{
+	static const char *const types[] = {[NOTHING] = "string", [TEXT] = "string",
+					    [NUMBER] = "long",	  [DECIMAL] = "string",
+					    [REAL] = "double",	  [FLAG] = "boolean",
+					    [DAY] = "int",	  [TIME] = "long"};
+	static struct record_class classes[KINDS];
+	struct record_class *class = &classes[s->kind];
+	struct buffer out = BUFFER(1 << 20);
+	struct error err;
+	avro_value_t value, field;
+
+	if (!class->json) {
+		char schema[200];
+		snprintf(schema, sizeof schema,
+			 "{\"type\":\"record\",\"name\":\"r\",\"fields\":[{\"name\":\"f\",\"type\":"
+			 "[\"null\",\"%s\"],\"default\":null}]}",
+			 types[s->kind]);
+		assert_int_equal(record_class_new(class, schema, &err), OK);
+	}
+	record_new(class, &value);
+	field = record_field(&value, 0);
+	scalar_put(&field, s);
+	assert_int_equal(wire_encode(1, &value, &out, &err), OK);
+	avro_value_decref(&value);
+	buffer_free(&out);
+}
+
+SHOWS(no_input_breaks_a_conversion_and_what_comes_out_is_avro)
+{
+	struct arena a = {0};
+
+	for (size_t i = 0; i < ALL; i++) {
+		size_t tried = 0;
+		for (enum kind in = TEXT; in < KINDS; in++) {
+			struct conversions c;
+			if (!compile(all[i], in, &c))
+				continue;
+			tried++;
+			for (int n = 0; n < ROUNDS; n++) {
+				struct scalar s = any_scalar(in, &a);
+				struct misfit why = {0};
+				if (!conversions_apply(&c, &s, &a, &why)) {
+					assert_non_null(why.reason);
+					assert_non_null(why.text);
+				} else {
+					if (s.kind != NOTHING && s.kind != c.out)
+						fail_msg("%s of %s gave %s", all[i], kind_name(in),
+							 kind_name(s.kind));
+					if (s.kind == TEXT &&
+					    (!*s.text || !text_is_utf8(s.text, strlen(s.text))))
+						fail_msg("%s gave a text that is none", all[i]);
+					writes(&s);
+				}
+				arena_reset(&a);
+			}
+			conversions_free(&c);
+		}
+		if (!tried)
+			fail_msg("%s was never tried", all[i]);
+	}
+	arena_free(&a);
+}
+
+SHOWS(what_is_normal_stays_as_it_is)
+{
+	static const char *const normal[] = {"trim",  "lower",	 "upper",
+					     "email", "{first: 3}", "{digits: \"+49\"}"};
+	struct arena a = {0};
+
+	for (size_t i = 0; i < sizeof normal / sizeof *normal; i++)
+		for (int n = 0; n < 30; n++) {
+			struct scalar s = any_scalar(TEXT, &a);
+			if (!apply(normal[i], &s, &a) || s.kind == NOTHING)
+				continue;
+			struct scalar again = s;
+			assert_true(apply(normal[i], &again, &a));
+			assert_int_equal(again.kind, TEXT);
+			assert_string_equal(again.text, s.text);
+		}
+	arena_free(&a);
+}
+
+SHOWS(a_flag_turned_around_twice_is_itself)
+{
+	for (int flag = 0; flag < 2; flag++) {
+		struct scalar s = {.kind = FLAG, .number = flag};
+		assert_true(apply("[invert, invert]", &s, NULL));
+		assert_int_equal(s.number, flag);
+	}
+}
+
+SHOWS(a_formatted_number_reads_back)
+{
+	struct arena a = {0};
+
+	for (int n = 0; n < 100; n++) {
+		struct scalar s = any_scalar(DECIMAL, &a), back = s;
+		/* any_decimal() has at most five decimals */
+		assert_true(apply("[{format: {decimals: 5}}, number]", &back, &a));
+		assert_int_equal(back.kind, DECIMAL);
+		if (decimal_compare(s.text, back.text))
+			fail_msg("%s came back as %s", s.text, back.text);
+	}
+	arena_free(&a);
+}
+
+SHOWS(rounding_moves_by_half_at_most)
+{
+	struct arena a = {0};
+
+	for (int n = 0; n < 100; n++) {
+		struct scalar s = any_scalar(DECIMAL, &a), whole = s;
+		if (!apply("round", &whole, &a))
+			continue;
+		assert_true(fabs(strtod(s.text, NULL) - (double)whole.number) <=
+			    0.5 + fabs((double)whole.number) * 1e-15);
+	}
+	arena_free(&a);
+}
+
+SHOWS(a_day_comes_back_from_its_midnight_in_any_zone)
+{
+	static const char *const zones[] = {"Europe/Paris", "America/New_York", "Asia/Kolkata",
+					    "Pacific/Kiritimati"};
+	struct arena a = {0};
+
+	for (size_t z = 0; z < 4; z++)
+		for (int n = 0; n < 10; n++) {
+			char yaml[100];
+			struct scalar s = {.kind = DAY, .number = (int64_t)drawn(40000)}, back = s;
+			snprintf(yaml, sizeof yaml, "[{datetime: %s}, {date: %s}]", zones[z],
+				 zones[z]);
+			assert_true(apply(yaml, &back, &a));
+			assert_int_equal(back.kind, DAY);
+			assert_int_equal(back.number, s.number);
+		}
+	arena_free(&a);
+}
+
+SHOWS(a_clock_comes_back_from_utc_but_for_the_hour_that_is_skipped)
+{
+	struct zone *z = zone_new("Europe/Paris");
+	int64_t skipped_ms = 0;
+	wall_time t;
+
+	assert_non_null(z);
+	/* 2026-03-29 02:00 to 03:00 does not exist, 2026-10-25 02:00 to 03:00 is there twice. */
+	assert_true(datetime_parse("2026-03-28T00:00:00Z", 20, true, &t));
+	for (int i = 0; i < 96 * 4; i++, t.ms += 15 * 60000)
+		skipped_ms += zone_local(z, zone_utc(z, t)).ms - t.ms;
+	assert_int_equal(skipped_ms, 4 * 3600000); /* four quarters, each moved by an hour */
+	assert_true(datetime_parse("2026-10-25T02:30:00Z", 20, true, &t));
+	assert_int_equal(t.ms - zone_utc(z, t).ms, 2 * 3600000); /* the earlier: summer time */
+	zone_free(z);
+}
+
+SHOWS(the_zone_of_the_process_stays_as_it_was)
+{
+	setenv("TZ", "Asia/Tokyo", 1);
+	zone_free(zone_new("Europe/Paris"));
+	assert_string_equal(getenv("TZ"), "Asia/Tokyo");
+	unsetenv("TZ");
+	zone_free(zone_new("Europe/Paris"));
+	assert_null(getenv("TZ"));
+	assert_null(zone_new("../../etc/passwd"));
+	assert_null(zone_new("Europe"));
+	assert_null(zone_new(""));
+}
+
+SHOWS(decimals_compare_by_value)
+{
+	assert_int_equal(decimal_compare("1.50", "1.5"), 0);
+	assert_int_equal(decimal_compare("-0.0", "0"), 0);
+	assert_int_equal(decimal_compare("009", "10"), -1);
+	assert_int_equal(decimal_compare("-2", "-10"), 1);
+	assert_int_equal(decimal_compare("922337203685477.5807", "922337203685477.5808"), -1);
+	assert_int_equal(decimal_compare("0.09", "0.1"), -1);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+	    cmocka_unit_test(no_input_breaks_a_conversion_and_what_comes_out_is_avro),
+	    cmocka_unit_test(what_is_normal_stays_as_it_is),
+	    cmocka_unit_test(a_flag_turned_around_twice_is_itself),
+	    cmocka_unit_test(a_formatted_number_reads_back),
+	    cmocka_unit_test(rounding_moves_by_half_at_most),
+	    cmocka_unit_test(a_day_comes_back_from_its_midnight_in_any_zone),
+	    cmocka_unit_test(a_clock_comes_back_from_utc_but_for_the_hour_that_is_skipped),
+	    cmocka_unit_test(the_zone_of_the_process_stays_as_it_was),
+	    cmocka_unit_test(decimals_compare_by_value),
+	};
+	return cmocka_run_group_tests(tests, NULL, forget);
+}
