@@ -225,8 +225,15 @@ enum result admin_group(rd_kafka_t *rk, const char *group, struct group_state *o
 	return r;
 }
 
+void admin_offsets_free(struct admin_offset *offsets, int partitions)
+{
+	for (int i = 0; offsets && i < partitions; i++)
+		free(offsets[i].metadata);
+	free(offsets);
+}
+
 enum result admin_committed(rd_kafka_t *rk, const char *group, const char *topic, int partitions,
-			    int64_t *offsets, struct error *err)
+			    struct admin_offset *offsets, struct error *err)
 {
 	struct call c = call_begin(rk, RD_KAFKA_ADMIN_OP_LISTCONSUMERGROUPOFFSETS);
 	rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(partitions);
@@ -234,7 +241,7 @@ enum result admin_committed(rd_kafka_t *rk, const char *group, const char *topic
 
 	for (int i = 0; i < partitions; i++) {
 		rd_kafka_topic_partition_list_add(list, topic, i);
-		offsets[i] = -1;
+		offsets[i] = (struct admin_offset){.offset = -1};
 	}
 	rd_kafka_ListConsumerGroupOffsets_t *ask =
 	    rd_kafka_ListConsumerGroupOffsets_new(group, list);
@@ -251,9 +258,14 @@ enum result admin_committed(rd_kafka_t *rk, const char *group, const char *topic
 				  rd_kafka_error_string(rd_kafka_group_result_error(g[0])));
 	const rd_kafka_topic_partition_list_t *got =
 	    n ? rd_kafka_group_result_partitions(g[0]) : NULL;
-	for (int i = 0; got && i < got->cnt; i++)
-		if (got->elems[i].partition < partitions && got->elems[i].offset >= 0)
-			offsets[got->elems[i].partition] = got->elems[i].offset;
+	for (int i = 0; got && i < got->cnt; i++) {
+		const rd_kafka_topic_partition_t *e = &got->elems[i];
+		if (e->partition >= partitions || e->offset < 0)
+			continue;
+		offsets[e->partition].offset = e->offset;
+		if (e->metadata_size)
+			offsets[e->partition].metadata = xstrndup(e->metadata, e->metadata_size);
+	}
 	rd_kafka_ListConsumerGroupOffsets_destroy(ask);
 	rd_kafka_topic_partition_list_destroy(list);
 	call_end(&c);
@@ -261,14 +273,21 @@ enum result admin_committed(rd_kafka_t *rk, const char *group, const char *topic
 }
 
 enum result admin_set_committed(rd_kafka_t *rk, const char *group, const char *topic,
-				int partitions, const int64_t *offsets, struct error *err)
+				int partitions, const struct admin_offset *offsets,
+				struct error *err)
 {
 	struct call c = call_begin(rk, RD_KAFKA_ADMIN_OP_ALTERCONSUMERGROUPOFFSETS);
 	rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(partitions);
 	size_t n = 0;
 
-	for (int i = 0; i < partitions; i++)
-		rd_kafka_topic_partition_list_add(list, topic, i)->offset = offsets[i];
+	for (int i = 0; i < partitions; i++) {
+		rd_kafka_topic_partition_t *e = rd_kafka_topic_partition_list_add(list, topic, i);
+		e->offset = offsets[i].offset;
+		if (offsets[i].metadata) {
+			e->metadata = xstrdup(offsets[i].metadata);
+			e->metadata_size = strlen(offsets[i].metadata);
+		}
+	}
 	rd_kafka_AlterConsumerGroupOffsets_t *ask =
 	    rd_kafka_AlterConsumerGroupOffsets_new(group, list);
 	rd_kafka_AlterConsumerGroupOffsets(rk, &ask, 1, c.options, c.queue);

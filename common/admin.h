@@ -41,11 +41,18 @@ struct group_state {
 enum result admin_group(rd_kafka_t *rk, const char *group, struct group_state *out,
 			struct error *err);
 
-/* Committed offsets of a group for a topic; offsets[i] is -1 where none is. */
+/* What a group has committed for one partition. */
+struct admin_offset {
+	int64_t offset; /* -1 where none is */
+	char *metadata; /* malloc'ed, or NULL */
+};
+void admin_offsets_free(struct admin_offset *offsets, int partitions);
+
 enum result admin_committed(rd_kafka_t *rk, const char *group, const char *topic, int partitions,
-			    int64_t *offsets, struct error *err);
+			    struct admin_offset *offsets, struct error *err);
 /* Sets them. The group must be empty: the broker refuses otherwise. */
 enum result admin_set_committed(rd_kafka_t *rk, const char *group, const char *topic,
-				int partitions, const int64_t *offsets, struct error *err);
+				int partitions, const struct admin_offset *offsets,
+				struct error *err);
 
 #endif

@@ -74,6 +74,7 @@ struct partition {
 	mono_time held_until;
 	bool check_gap;
 	int64_t no_skip_below; /* offsets that are written although the hash says unchanged */
+	bool full;     /* paused, until the record that holds it up is done */
 	bool leaving;  /* nothing more is sent */
 	bool in_doubt; /* something was sent, got no answer, and is left to the next owner */
 	bool sweeping;	       /* the deletes of a sweep are on their way */

@@ -282,6 +282,8 @@ static rd_kafka_topic_partition_list_t *to_commit(struct loop *l, mono_time now)
 		p->mark.oldest_ms = it && it->msg ? rd_kafka_message_timestamp(it->msg, &type)
 						  : wall_now().ms;
 		p->mark.ahead = ahead;
+		if (l->parked)
+			p->mark.waiting = (int64_t)parked_count_in(l->parked, (int32_t)i);
 		rd_kafka_topic_partition_t *e = rd_kafka_topic_partition_list_add(
 		    list, l->stage->self->input, (int32_t)i);
 		e->offset = at;

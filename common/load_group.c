@@ -124,6 +124,8 @@ static bool restore_entry(void *arg, rd_kafka_message_t *m)
 		load_forget_state(s->l, s->id, m->key, m->key_len);
 		return false;
 	}
+	/* What was adopted never came from the source: a sweep leaves it alone. */
+	rec.entry.met = !rec.entry.epoch && !rec.entry.version;
 	loaded_put(s->p->loaded, m->key, m->key_len, &rec.entry);
 	return false;
 }
@@ -255,7 +257,9 @@ static void assigned(struct loop *l, rd_kafka_topic_partition_list_t *partitions
 /* Waits until nothing of these partitions is in flight. NULL: of any. */
 void load_drain(struct loop *l, const rd_kafka_topic_partition_list_t *partitions)
 {
-	mono_time until = mono_add(mono_now(), LOAD_DRAIN_MS);
+	/* On a revocation every request has an end by then, so the next owner meets none of ours. */
+	int64_t ms = LOAD_DRAIN_MS + (partitions ? l->stage->flow->request_timeout_ms : 0);
+	mono_time until = mono_add(mono_now(), ms);
 
 	while (mono_until(mono_now(), until) && l->broken == OK) {
 		size_t busy = 0;

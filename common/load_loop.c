@@ -19,7 +19,13 @@
 #include "log.h"
 #include "transaction.h"
 
-enum { REPORT_MS = 10000, HOUR_MS = 3600000, WINDOW_MIN = 1000, MESSAGES_AT_ONCE = 1000 };
+enum {
+	REPORT_MS = 10000,
+	HOUR_MS = 3600000,
+	WINDOW_MIN = 1000,
+	MESSAGES_AT_ONCE = 1000,
+	SPAN_MAX = 10000,
+};
 
 struct partition *load_partition(struct loop *l, int32_t id)
 {
@@ -192,6 +198,18 @@ static enum result read_error(struct loop *l, const rd_kafka_message_t *m)
 	}
 }
 
+static void pause_one(struct loop *l, int32_t partition, bool pause)
+{
+	rd_kafka_topic_partition_list_t *one = rd_kafka_topic_partition_list_new(1);
+
+	rd_kafka_topic_partition_list_add(one, l->stage->self->input, partition);
+	if (pause)
+		rd_kafka_pause_partitions(l->consumer, one);
+	else
+		rd_kafka_resume_partitions(l->consumer, one);
+	rd_kafka_topic_partition_list_destroy(one);
+}
+
 static void pause_all(struct loop *l, bool pause)
 {
 	rd_kafka_topic_partition_list_t *mine;
@@ -204,6 +222,28 @@ static void pause_all(struct loop *l, bool pause)
 		rd_kafka_resume_partitions(l->consumer, mine);
 	rd_kafka_topic_partition_list_destroy(mine);
 	l->paused = pause;
+	for (size_t i = 0; !pause && i < l->partition_count; i++)
+		if (l->partitions[i].ours && l->partitions[i].full)
+			pause_one(l, (int32_t)i, true);
+}
+
+/* One record that cannot be written holds its partition's position up.  What is done behind it is
+ * bounded: a kill makes it be read again. */
+static void bound_spans(struct loop *l)
+{
+	for (size_t i = 0; i < l->partition_count; i++) {
+		struct partition *p = &l->partitions[i];
+		const struct window_item *lowest = window_lowest(l->window, (int32_t)i);
+		int64_t span = lowest ? p->next - lowest->offset : 0;
+		if (!p->ours || (p->full ? span > SPAN_MAX / 2 : span < SPAN_MAX))
+			continue;
+		p->full = !p->full;
+		if (p->full || !l->paused)
+			pause_one(l, (int32_t)i, p->full);
+		if (p->full)
+			log_warn("partition waits for a record", "partition", log_int((int64_t)i),
+				 "offset", log_int(lowest->offset), NULL);
+	}
 }
 
 /* While it reads ahead of what it may write, a partition takes as much as it must. */
@@ -364,6 +404,7 @@ static enum result run_loop(struct loop *l)
 		http_wait(l->stage->http, l->wake[0], wait);
 		empty_pipe(l->wake[0]);
 		load_take_answers(l);
+		bound_spans(l);
 		report(l, mono_now());
 	}
 	for (size_t i = 0; i < l->partition_count; i++)

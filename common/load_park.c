@@ -23,6 +23,7 @@ enum {
 	LOOK_MS = 200,	       /* how often released records are fetched */
 	ARRIVALS_AT_ONCE = 2000,
 	RELEASE_AT_ONCE = 1000,
+	SWEEP_AT_LEAST = 100,
 };
 
 static bool header_of(const rd_kafka_message_t *m, const char *name, char *out, size_t size)
@@ -263,12 +264,15 @@ static void sweep(struct loop *l, int32_t id)
 	int64_t end;
 
 	p->sweeping = true;
+	int64_t allowed = p->mark.sweep_max;
+	if (!allowed)
+		allowed = later_of(SWEEP_AT_LEAST, (int64_t)had / 100);
 	if (!l->loader->remove)
 		unmet = 0;
-	if ((int64_t)unmet > p->mark.sweep_max) {
+	if ((int64_t)unmet > allowed) {
 		log_error("the sweep would delete too much, and does not", "partition", log_int(id),
 			  "would_delete", log_int((int64_t)unmet), "of", log_int((int64_t)had),
-			  "allowed", log_int(p->mark.sweep_max), "to_allow",
+			  "allowed", log_int(allowed), "to_allow",
 			  "tideway replay --max-deletes", NULL);
 		return;
 	}

@@ -35,7 +35,7 @@ static bool word(struct mark *m, const char *name, const char *value)
 		int64_t *to;
 		size_t n;
 	} words[] = {{"ahead", &m->ahead, 1},	      {"oldest", &m->oldest_ms, 1},
-		     {"force", &m->force, 1},	      {"hour", &m->hour, 1},
+		     {"force", &m->force, 1}, {"waiting", &m->waiting, 1},	      {"hour", &m->hour, 1},
 		     {"all", m->total, LOAD_COUNTS}, {"now", m->in_hour, LOAD_COUNTS}};
 	int64_t sweep[3];
 
@@ -98,6 +98,8 @@ size_t mark_format(const struct mark *m, char out[MARK_TEXT_MAX])
 		at = put(out, at, "force", &m->force, 1);
 	if (m->sweep_end)
 		at = put(out, at, "sweep", sweep, 3);
+	if (m->waiting)
+		at = put(out, at, "waiting", &m->waiting, 1);
 	at = put(out, at, "hour", &m->hour, 1);
 	at = put(out, at, "all", m->total, LOAD_COUNTS);
 	return put(out, at, "now", m->in_hour, LOAD_COUNTS);

@@ -11,7 +11,8 @@
  *            compaction lag, the record itself may be gone
  *   force    records below are written although the hash says unchanged
  *   sweep    a complete replay from `from`: at `end` what it did not meet is deleted, at most
- *            `max` keys
+ *            `max` keys (0: one in a hundred, at least 100)
+ *   waiting  records that wait for their parent
  *   counts   what was done with this partition's records: in all, in this hour
  */
 #ifndef TIDEWAY_MARK_H
@@ -39,7 +40,8 @@ struct mark {
 	bool known; /* false: there was no text, or not one of ours */
 	int64_t ahead, oldest_ms, force;
 	int64_t sweep_from, sweep_end, sweep_max; /* sweep_end 0: none */
-	int64_t hour;				  /* hours since 1970 */
+	int64_t waiting;
+	int64_t hour; /* hours since 1970 */
 	int64_t total[LOAD_COUNTS], in_hour[LOAD_COUNTS];
 };
 

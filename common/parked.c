@@ -265,6 +265,7 @@ size_t parked_count(const struct parked *p)
 size_t parked_count_in(const struct parked *p, int32_t partition)
 {
 	size_t n = 0;
+
 	for (const struct child *c = p->first; c; c = c->after)
 		n += c->pub.partition == partition;
 	return n;

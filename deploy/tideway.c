@@ -19,6 +19,7 @@ static const struct command commands[] = {
     {"status", "how far each stage is, from the broker alone", command_status},
     {"replay", "let a stage read its topic again, or an extractor its source", command_replay},
     {"approve", "let an extractor delete what it holds back", command_approve},
+    {"adopt", "tell load-campaign which keys Campaign has already", command_adopt},
     {"rejected", "ls: list the dead letters", command_rejected},
 };
 

@@ -60,6 +60,7 @@ static void live_table(struct checker *k, struct place at, const struct table *s
 		       const char *const *columns, size_t n);
 static void live_resource(struct checker *k, struct place at, const struct resource *saved,
 			  const char *const *attributes, size_t n);
+static void probe_key(struct checker *k, const struct flow *f, const struct resource *r);
 
 static void check_table_flow(struct checker *k, const struct flow *f)
 {
@@ -84,6 +85,8 @@ static void check_table_flow(struct checker *k, const struct flow *f)
 		const char *const *attributes = mapping_attributes(m, &n);
 		live_resource(k, f->at, resource, attributes, n);
 	}
+	if (m)
+		probe_key(k, f, resource);
 	mapping_free(m);
 	table_free(table);
 	resource_free(resource);
@@ -150,7 +153,6 @@ static void live_table(struct checker *k, struct place at, const struct table *s
 	table_free(live);
 }
 
-/* Whether the key is an identification key of the resource is asked here, too. */
 static void live_resource(struct checker *k, struct place at, const struct resource *saved,
 			  const char *const *attributes, size_t n)
 {
@@ -165,6 +167,29 @@ static void live_resource(struct checker *k, struct place at, const struct resou
 	if (blame(k, 1, r, &err))
 		problem(&k->problems, at, "live: %s", err.text);
 	resource_free(live);
+}
+
+/* Without an identification key Campaign happily makes duplicates. A key that nobody has must be
+ * answered by the documented 404: no record with it. */
+static void probe_key(struct checker *k, const struct flow *f, const struct resource *r)
+{
+	char nobody[] = "tideway-check-00000000-0000-4000-8000-000000000000";
+	_cleanup_(freep) char *path = f->filter_name ? xasprintf("%s/%s?%s=%s", r->path,
+								 f->filter_name,
+								 f->filter_parameter, nobody)
+						     : NULL;
+	struct error err;
+
+	if (!k->http || k->notes[1] || k->problems.count)
+		return;
+	cJSON *record = NULL;
+	enum result result = campaign_record(&k->campaign, path ? path : r->path,
+					     path ? NULL : nobody, mono_now(), &record, &err);
+	cJSON_Delete(record);
+	if (result == RETRY)
+		blame(k, 1, result, &err);
+	else if (result != OK)
+		problem(&k->problems, f->at, "live: %s", err.text);
 }
 
 static void open_live(struct checker *k)

@@ -5,9 +5,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "admin.h"
-#include "arena.h"
+#include "json.h"
 #include "request.h"
+#include "rewind.h"
 
 static const struct pipeline_stage *find_stage(const struct pipeline *p, const char *name)
 {
@@ -15,63 +15,6 @@ static const struct pipeline_stage *find_stage(const struct pipeline *p, const c
 		if (!strcmp(p->stages[i].program, name))
 			return &p->stages[i];
 	return NULL;
-}
-
-static int require_empty(rd_kafka_t *rk, const struct pipeline_stage *s)
-{
-	struct group_state *group = xcalloc(1, sizeof *group);
-	struct error err;
-	int status = EXIT_OK;
-
-	if (admin_group(rk, s->group, group, &err) != OK) {
-		status = command_fail(&err);
-	} else if (group->member_count) {
-		fprintf(stderr,
-			"tideway: the group %s has %zu member%s; stop %s first, then replay:\n",
-			s->group, group->member_count, group->member_count == 1 ? "" : "s",
-			group->member_count == 1 ? "it" : "them");
-		for (size_t i = 0; i < group->member_count && i < 64; i++)
-			fprintf(stderr, "  %s at %s, %d partitions\n",
-				*group->members[i].instance ? group->members[i].instance
-							    : group->members[i].client,
-				group->members[i].host, group->members[i].partitions);
-		status = EXIT_PERMANENT;
-	}
-	free(group);
-	return status;
-}
-
-static int rewind_stage(rd_kafka_t *rk, const struct pipeline_stage *s)
-{
-	struct topic_spec spec = {.settings = &(struct topic_setting){0}};
-	struct topic_state state;
-	struct error err;
-	int64_t high;
-
-	memcpy(spec.name, s->input, sizeof spec.name);
-	if (admin_look(rk, &spec, 1, &state, &err) != OK)
-		return command_fail(&err);
-	if (!state.exists) {
-		fprintf(stderr, "tideway: the topic %s does not exist\n", s->input);
-		return EXIT_PERMANENT;
-	}
-	_cleanup_(freep) int64_t *offsets = xcalloc((size_t)state.partitions, sizeof *offsets);
-	for (int i = 0; i < state.partitions; i++) {
-		rd_kafka_resp_err_t code =
-		    rd_kafka_query_watermark_offsets(rk, s->input, i, &offsets[i], &high, 15000);
-		if (code) {
-			fprintf(stderr, "tideway: reading the offsets of %s: %s\n", s->input,
-				rd_kafka_err2str(code));
-			return EXIT_TEMPORARY;
-		}
-	}
-	if (admin_set_committed(rk, s->group, s->input, state.partitions, offsets, &err) != OK)
-		return command_fail(&err);
-	for (int i = 0; i < state.partitions; i++)
-		printf("%s partition %d: next is offset %lld\n", s->input, i,
-		       (long long)offsets[i]);
-	printf("start %s, and it reads the topic from there\n", s->program);
-	return EXIT_OK;
 }
 
 /* The extractor reads its table again.  It need not be stopped, nor run now. */
@@ -100,6 +43,8 @@ static int from_source(const struct config *c, const struct flow *f, const char 
 int command_replay(int argc, char **argv)
 {
 	const char *flow_name = NULL, *stage_name = NULL, *from = NULL, *since = NULL;
+	const char *max_deletes = NULL;
+	bool force = false;
 	struct option_spec specs[] = {
 	    {.name = "flow", .arg = "NAME", .help = "the flow; no default", .text = &flow_name},
 	    {.name = "stage",
@@ -108,8 +53,15 @@ int command_replay(int argc, char **argv)
 	     .text = &stage_name},
 	    {.name = "from",
 	     .arg = "WHERE",
-	     .help = "beginning (of its topic) or source; no default",
+	     .help = "beginning, TIME, P:OFFSET,.. or source; no default",
 	     .text = &from},
+	    {.name = "force",
+	     .help = "a loader writes what is unchanged, too; default: not",
+	     .flag = &force},
+	    {.name = "max-deletes",
+	     .arg = "N",
+	     .help = "of the sweep, a partition; default: 1 %, at least 100",
+	     .text = &max_deletes},
 	    {.name = "since",
 	     .arg = "TIME",
 	     .help = "with source: only rows modified since; default: all",
@@ -119,9 +71,11 @@ int command_replay(int argc, char **argv)
 	    .name = "tideway replay",
 	    .arguments = "",
 	    .synopsis =
-		"Sets a stage back to the beginning of its topic. The stage must be stopped:\n"
-		"while its group has members they are named and nothing is done. Writes are\n"
-		"keyed, so a replay ends in the same state that it found.\n\n"
+		"Sets a stage back in its topic. The stage must be stopped: while its group\n"
+		"has members they are named and nothing is done. load-campaign sends nothing\n"
+		"for what is unchanged; --force wins attributes back that somebody edited in\n"
+		"Campaign. A replay from the beginning ends with a sweep: what Campaign was\n"
+		"given and the topic has no more is deleted.\n\n"
 		"With --from source the extractor reads all rows of its table again, while it\n"
 		"goes on with changes, and finds what is gone; nothing has to be stopped.",
 	    .specs = specs};
@@ -132,10 +86,11 @@ int command_replay(int argc, char **argv)
 	if (!command_parse(&line, argc, argv, &status))
 		return status;
 	bool source = from && !strcmp(from, "source");
-	if (!flow_name || !from || (source ? stage_name != NULL : !stage_name || since) ||
-	    (!source && strcmp(from, "beginning"))) {
+	struct rewind how = {.from = from, .force = force};
+	if (!flow_name || !from || (source ? stage_name || force : !stage_name || since) ||
+	    (max_deletes && !text_to_int(max_deletes, 0, INT64_MAX, &how.max_deletes))) {
 		fprintf(stderr,
-			"tideway replay: wants --flow NAME --stage NAME --from beginning, or "
+			"tideway replay: wants --flow NAME --stage NAME --from WHERE [--force], or "
 			"--flow NAME --from source [--since TIME]\n");
 		return EXIT_PERMANENT;
 	}
@@ -157,9 +112,14 @@ int command_replay(int argc, char **argv)
 			rk = command_kafka(c, &status);
 		}
 		if (rk) {
-			status = require_empty(rk, s);
-			if (status == EXIT_OK)
-				status = rewind_stage(rk, s);
+			how.loader = s == &p.stages[STAGE_LOAD];
+			how.memory = how.loader && flow->resource;
+			if (force && !how.memory) {
+				fprintf(stderr, "tideway replay: --force is for load-campaign\n");
+				status = EXIT_PERMANENT;
+			} else {
+				status = rewind_stage(rk, s, &how);
+			}
 			rd_kafka_destroy(rk);
 		}
 	}

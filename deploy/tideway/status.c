@@ -10,6 +10,7 @@
 #include "admin.h"
 #include "arena.h"
 #include "command.h"
+#include "mark.h"
 #include "extract_loop.h"
 
 enum { LOOK_BACK = 20, LOOK_MS = 3000 };
@@ -96,12 +97,29 @@ struct stage_status {
 	size_t members;
 	char group[32];
 	int64_t committed, backlog; /* -1: unknown */
+	bool has_mark;
+	struct mark mark; /* of a loader: the sum of its partitions */
 };
+
+/* Counts of an hour that is over are no counts of this one. */
+static void add_mark(struct stage_status *out, const struct mark *m)
+{
+	int64_t hour = wall_now().ms / 3600000;
+
+	if (!m->known)
+		return;
+	out->has_mark = true;
+	out->mark.waiting += m->waiting;
+	for (int i = 0; i < LOAD_COUNTS; i++) {
+		out->mark.total[i] += m->total[i];
+		out->mark.in_hour[i] += m->hour == hour ? m->in_hour[i] : 0;
+	}
+}
 
 static enum result look_at_offsets(struct asker *a, const struct pipeline_stage *s, int partitions,
 				   bool extractor, struct stage_status *out, struct error *err)
 {
-	_cleanup_(freep) int64_t *offsets = xcalloc((size_t)partitions, sizeof *offsets);
+	struct admin_offset *offsets = xcalloc((size_t)partitions, sizeof *offsets);
 	enum result r = OK;
 
 	if (!extractor)
@@ -112,17 +130,27 @@ static enum result look_at_offsets(struct asker *a, const struct pipeline_stage 
 		/* The reader is read_committed: this is the last stable offset. */
 		rd_kafka_resp_err_t code =
 		    rd_kafka_query_watermark_offsets(a->reader, s->input, i, &low, &end, 15000);
-		if (code)
-			return error_restart(err, "broker", "reading the offsets of %s: %s",
-					     s->input, rd_kafka_err2str(code));
+		if (code) {
+			r = error_restart(err, "broker", "reading the offsets of %s: %s", s->input,
+					  rd_kafka_err2str(code));
+			break;
+		}
+		if (offsets[i].metadata) {
+			struct mark m =
+			    mark_parse(offsets[i].metadata, strlen(offsets[i].metadata));
+			add_mark(out, &m);
+		}
 		/* An extractor's own progress is the last record of its checkpoint topic. */
-		int64_t at = extractor ? end : offsets[i] >= 0 ? offsets[i] : low;
+		int64_t at = extractor			 ? end
+			     : offsets[i].offset >= 0 ? offsets[i].offset
+						      : low;
 		out->committed += at;
 		out->backlog += end > at ? end - at : 0;
 		a->positions = xrealloc(a->positions, (a->count + 1) * sizeof *a->positions);
 		a->positions[a->count++] = (struct position){
 		    .stage = s, .partition = i, .low = low, .committed = at, .last = -1};
 	}
+	admin_offsets_free(offsets, partitions);
 	return r;
 }
 
@@ -160,6 +188,33 @@ static void age(int64_t last, char *out, size_t size)
 		snprintf(out, size, "%lldh", (long long)s / 3600);
 }
 
+static void print_json_counts(const char *name, const int64_t *counts)
+{
+	printf(",\"%s\":{", name);
+	for (int i = 0; i < LOAD_COUNTS; i++)
+		printf("%s\"%s\":%lld", i ? "," : "", load_count_names[i], (long long)counts[i]);
+	printf("}");
+}
+
+/* What loaders did: in this hour, in all. */
+static void print_counts(const struct flow *f, const struct stage_status *st)
+{
+	static const enum load_count columns[] = {COUNT_CREATED,   COUNT_UPDATED, COUNT_DELETED,
+						  COUNT_UNCHANGED, COUNT_OLDER,   COUNT_COALESCED,
+						  COUNT_REJECTED,  COUNT_CALLS};
+
+	for (int hour = 1; hour >= 0; hour--) {
+		printf("%-16s %-9s", f->name, hour ? "this hour" : "in all");
+		for (size_t i = 0; i < sizeof columns / sizeof *columns; i++)
+			printf(" %9lld", (long long)(hour ? st->mark.in_hour
+							  : st->mark.total)[columns[i]]);
+		if (hour)
+			printf("\n");
+		else
+			printf("  %lld waiting for their parent\n", (long long)st->mark.waiting);
+	}
+}
+
 static void print(const struct asker *a, const struct flow *f, const struct pipeline_stage *s,
 		  bool extractor, const struct stage_status *st, bool first)
 {
@@ -174,10 +229,16 @@ static void print(const struct asker *a, const struct flow *f, const struct pipe
 		}
 	if (a->json) { /* progress has no character that JSON escapes */
 		printf("%s{\"flow\":\"%s\",\"stage\":\"%s\",\"members\":%zu,\"committed\":%lld,"
-		       "\"backlog\":%lld,\"last_record_ms\":%lld,\"progress\":\"%s\"}",
+		       "\"backlog\":%lld,\"last_record_ms\":%lld,\"progress\":\"%s\"",
 		       first ? "[" : ",\n ", f->name, s->program, st->members,
 		       (long long)st->committed, extractor ? 0LL : (long long)st->backlog,
 		       (long long)last, progress);
+		if (st->has_mark) {
+			printf(",\"waiting\":%lld", (long long)st->mark.waiting);
+			print_json_counts("total", st->mark.total);
+			print_json_counts("hour", st->mark.in_hour);
+		}
+		printf("}");
 		return;
 	}
 	if (st->committed >= 0)
@@ -219,8 +280,22 @@ static int show(struct asker *a, const struct flow *only)
 			first = false;
 		}
 	}
-	if (a->json)
+	if (a->json) {
 		printf("%s]\n", first ? "[" : "");
+		return EXIT_OK;
+	}
+	bool any = false;
+	for (size_t i = 0; i < flows; i++) {
+		const struct stage_status *st = &all[i * STAGES + STAGE_LOAD];
+		if (!st->has_mark)
+			continue;
+		if (!any)
+			printf("\n%-26s %9s %9s %9s %9s %9s %9s %9s %9s\n", "loaded", "created",
+			       "updated", "deleted", "unchanged", "older", "coalesced", "rejected",
+			       "calls");
+		any = true;
+		print_counts(&a->c->flows[i], st);
+	}
 	return EXIT_OK;
 }
 
