@@ -84,12 +84,12 @@ static enum result by_text(int status, const char *body, const char *message, st
 			return error_retry(err, texts[i].reason, "campaign answers %d: %s", status,
 					   message);
 		if (texts[i].result == FATAL)
-			return error_config(
-			    err, texts[i].reason, "campaign answers %d: %s; %s", status, message,
-			    !strcmp(texts[i].reason, "resource")
-				? "is the resource published in the API?"
-				: "an administrator must make the key attribute an "
-				  "identification key of the resource");
+			return error_config(err, texts[i].reason, "campaign answers %d: %s; %s",
+					    status, message,
+					    !strcmp(texts[i].reason, "resource")
+						? "is the resource published in the API?"
+						: "an administrator must make the key attribute an "
+						  "identification key of the resource");
 		return error_reject(err, texts[i].reason, "campaign answers %d: %s", status,
 				    message);
 	}
@@ -199,10 +199,11 @@ enum result campaign_answer(const struct http_response *res, mono_time now, stru
 static enum result refused_at_start(struct error *err)
 {
 	struct error copy = *err;
-	return error_config(err, copy.reason,
-			    "%s; check client_id (it is the API key, too), its product profile, and "
-			    "that the resource is published",
-			    copy.text);
+	return error_config(
+	    err, copy.reason,
+	    "%s; check client_id (it is the API key, too), its product profile, and "
+	    "that the resource is published",
+	    copy.text);
 }
 
 static enum result get(struct campaign *c, const char *path, const char *key, mono_time now,

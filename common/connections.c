@@ -248,13 +248,25 @@ void read_connections(struct reader *r, struct node map)
 {
 	static const char *const keys[] = {"kafka",	    "registry",	  "dataverse", "campaign",
 					   "campaign_logs", "pseudonyms", NULL};
-	static const char *const dataverse_keys[] = {
-	    "url", "token_url", "client_id", "client_secret", "client_secret_file", "scope",
-	    "max_requests_per_second", "max_requests_per_day", NULL};
-	static const char *const campaign_keys[] = {
-	    "url",		  "token_url", "client_id", "client_secret",
-	    "client_secret_file", "scope",     "dialect",   "max_requests_per_second",
-	    "max_requests_per_day", NULL};
+	static const char *const dataverse_keys[] = {"url",
+						     "token_url",
+						     "client_id",
+						     "client_secret",
+						     "client_secret_file",
+						     "scope",
+						     "max_requests_per_second",
+						     "max_requests_per_day",
+						     NULL};
+	static const char *const campaign_keys[] = {"url",
+						    "token_url",
+						    "client_id",
+						    "client_secret",
+						    "client_secret_file",
+						    "scope",
+						    "dialect",
+						    "max_requests_per_second",
+						    "max_requests_per_day",
+						    NULL};
 	static const char *const dialects[] = {"acs", "v8", NULL};
 
 	if (!doc_there(map)) {

@@ -16,6 +16,7 @@ enum {
 	LOAD_LEASE = 2000,    /* offsets that may be sent before the next commit, at least */
 	LOAD_IDLE_MS = 1000,  /* without a record so long, the lease is given back */
 	LOAD_OUTCOMES_MAX = 20000,
+	LOAD_WINDOW_MAX = 20000, /* records in memory */
 	LOAD_REASONS = 24,
 	LOAD_CALLS = 12,
 };
@@ -66,7 +67,7 @@ struct partition {
 	struct mark mark; /* as it will be committed next */
 	int64_t committed_ahead;
 	bool mark_changed; /* it is committed although the position is not */
-	int64_t next; /* behind the last record that was read */
+	int64_t next;	   /* behind the last record that was read */
 	mono_time last_record;
 	struct loaded *loaded;
 	/* After a take-over from an owner that left requests behind: */
@@ -74,10 +75,10 @@ struct partition {
 	mono_time held_until;
 	bool check_gap;
 	int64_t no_skip_below; /* offsets that are written although the hash says unchanged */
-	bool full;     /* paused, until the record that holds it up is done */
-	bool leaving;  /* nothing more is sent */
+	bool full;	       /* paused, until the record that holds it up is done */
+	bool leaving;	       /* nothing more is sent */
 	bool in_doubt; /* something was sent, got no answer, and is left to the next owner */
-	bool sweeping;	       /* the deletes of a sweep are on their way */
+	bool sweeping; /* the deletes of a sweep are on their way */
 	size_t sweep_left;
 };
 
@@ -110,7 +111,8 @@ struct loop {
 	char parent_topics[LOAD_PARENTS][PIPELINE_NAME_MAX];
 	size_t parent_count;
 	bool arrivals_from_start;
-	mono_time parked_looked;
+	mono_time parked_looked, parked_tried;
+	bool day_full_told;
 
 	struct outcome *outcomes, **outcomes_end;
 	size_t outcome_count;

@@ -77,8 +77,8 @@ void load_dead_letter(struct loop *l, const struct window_item *slot, struct loa
 	load_count(l, slot->partition, COUNT_REJECTED, 1);
 	if (!it->msg)
 		return; /* of a sweep: there is no record */
-	struct outcome *o = keep(l, OUTCOME_DEAD, slot->partition, slot->offset, slot->key,
-				 slot->key_len);
+	struct outcome *o =
+	    keep(l, OUTCOME_DEAD, slot->partition, slot->offset, slot->key, slot->key_len);
 	o->msg = it->msg;
 	o->why = *why;
 	it->msg = NULL;
@@ -87,8 +87,8 @@ void load_dead_letter(struct loop *l, const struct window_item *slot, struct loa
 void load_keep_parked(struct loop *l, const struct window_item *slot, struct load_item *it,
 		      uint32_t parent, const char *missing, int64_t since_ms)
 {
-	struct outcome *o = keep(l, OUTCOME_PARK, slot->partition, slot->offset, slot->key,
-				 slot->key_len);
+	struct outcome *o =
+	    keep(l, OUTCOME_PARK, slot->partition, slot->offset, slot->key, slot->key_len);
 	o->msg = it->msg;
 	o->parent = parent;
 	o->missing = xstrdup(missing ? missing : "");
@@ -128,8 +128,7 @@ void load_on_delivered(rd_kafka_t *rk, const rd_kafka_message_t *msg, void *opaq
 	(void)rk;
 	/* A parked record is found again by its place.  What was not written makes the
 	 * transaction fail, which is where errors are seen. */
-	if (!msg->err && l->parked &&
-	    !strcmp(rd_kafka_topic_name(msg->rkt), l->parked_name))
+	if (!msg->err && l->parked && !strcmp(rd_kafka_topic_name(msg->rkt), l->parked_name))
 		parked_located(l->parked, msg->key, msg->key_len, msg->offset);
 }
 
@@ -158,11 +157,10 @@ static rd_kafka_resp_err_t produce_state(struct loop *l, const struct outcome *o
 	const char *topic = o->kind == OUTCOME_UNPARK ? l->parked_name : l->loaded_name;
 	void *value = tombstone ? NULL : l->encoded.data;
 	size_t len = tombstone ? 0 : l->encoded.len;
-	return rd_kafka_producev(l->producer, RD_KAFKA_V_TOPIC(topic),
-				 RD_KAFKA_V_PARTITION(o->partition),
-				 RD_KAFKA_V_KEY((void *)o->key, o->key_len),
-				 RD_KAFKA_V_VALUE(value, len),
-				 RD_KAFKA_V_MSGFLAGS(RD_KAFKA_MSG_F_COPY), RD_KAFKA_V_END);
+	return rd_kafka_producev(
+	    l->producer, RD_KAFKA_V_TOPIC(topic), RD_KAFKA_V_PARTITION(o->partition),
+	    RD_KAFKA_V_KEY((void *)o->key, o->key_len), RD_KAFKA_V_VALUE(value, len),
+	    RD_KAFKA_V_MSGFLAGS(RD_KAFKA_MSG_F_COPY), RD_KAFKA_V_END);
 }
 
 static rd_kafka_resp_err_t produce_parked(struct loop *l, const struct outcome *o)
@@ -212,8 +210,8 @@ static enum result produce_outcomes(struct loop *l, size_t *count)
 			continue;
 		do {
 			r = produced(l, o->kind == OUTCOME_DEAD	  ? produce_dead(l, o)
-				     : o->kind == OUTCOME_PARK ? produce_parked(l, o)
-							       : produce_state(l, o));
+					: o->kind == OUTCOME_PARK ? produce_parked(l, o)
+								  : produce_state(l, o));
 		} while (r == RETRY);
 		++*count;
 	}
@@ -279,13 +277,13 @@ static rd_kafka_topic_partition_list_t *to_commit(struct loop *l, mono_time now)
 		const struct window_item *lowest = window_lowest(l->window, (int32_t)i);
 		const struct load_item *it = lowest ? lowest->payload : NULL;
 		rd_kafka_timestamp_type_t type;
-		p->mark.oldest_ms = it && it->msg ? rd_kafka_message_timestamp(it->msg, &type)
-						  : wall_now().ms;
+		p->mark.oldest_ms =
+		    it && it->msg ? rd_kafka_message_timestamp(it->msg, &type) : wall_now().ms;
 		p->mark.ahead = ahead;
 		if (l->parked)
 			p->mark.waiting = (int64_t)parked_count_in(l->parked, (int32_t)i);
-		rd_kafka_topic_partition_t *e = rd_kafka_topic_partition_list_add(
-		    list, l->stage->self->input, (int32_t)i);
+		rd_kafka_topic_partition_t *e =
+		    rd_kafka_topic_partition_list_add(list, l->stage->self->input, (int32_t)i);
 		e->offset = at;
 		e->metadata_size = mark_format(&p->mark, text);
 		e->metadata = xstrndup(text, e->metadata_size);

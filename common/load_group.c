@@ -42,7 +42,8 @@ void load_set_limits(struct loop *l, mono_time now)
 		if (p->held_until.ms && !mono_until(now, p->held_until)) {
 			p->held_until = (mono_time){0};
 			if (!p->reading_ahead)
-				log_info("partition goes on", "partition", log_int((int64_t)i), NULL);
+				log_info("partition goes on", "partition", log_int((int64_t)i),
+					 NULL);
 		}
 		bool held = p->leaving || p->reading_ahead || p->held_until.ms ||
 			    p->committed_ahead <= p->committed;
@@ -109,13 +110,14 @@ static bool restore_entry(void *arg, rd_kafka_message_t *m)
 		return false;
 	}
 	if (rec.partitions != s->l->input_partitions) {
-		s->r = error_config(s->err, "partitions",
-				    "%s was written when %s had %d partitions, now it has %d: keys "
-				    "are elsewhere. Delete the topic %s, make it anew with `tideway "
-				    "topics create`, then `tideway replay` this stage: that costs "
-				    "calls, and nothing else",
-				    s->l->loaded_name, s->l->stage->self->input, rec.partitions,
-				    s->l->input_partitions, s->l->loaded_name);
+		s->r =
+		    error_config(s->err, "partitions",
+				 "%s was written when %s had %d partitions, now it has %d: keys "
+				 "are elsewhere. Delete the topic %s, make it anew with `tideway "
+				 "topics create`, then `tideway replay` this stage: that costs "
+				 "calls, and nothing else",
+				 s->l->loaded_name, s->l->stage->self->input, rec.partitions,
+				 s->l->input_partitions, s->l->loaded_name);
 		return false;
 	}
 	s->entries++;
@@ -209,9 +211,7 @@ static enum result take_over(struct loop *l, rd_kafka_topic_partition_t *at, str
 	}
 	p->next = at->offset;
 	window_limit(l->window, at->partition, INT64_MIN);
-	if (!l->loader->memory)
-		return OK;
-	enum result r = restore(l, at->partition, err);
+	enum result r = l->loader->memory ? restore(l, at->partition, err) : OK;
 	if (r == OK && l->parked)
 		r = load_park_restore(l, at->partition, err);
 	return r;

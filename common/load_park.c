@@ -20,9 +20,11 @@
 
 enum {
 	READ_IDLE_MS = 30000,
-	LOOK_MS = 200,	       /* how often released records are fetched */
+	LOOK_MS = 200, /* how often released records are fetched */
 	ARRIVALS_AT_ONCE = 2000,
 	RELEASE_AT_ONCE = 1000,
+	TRIES = 20, /* until orphan_after, and at least every: */
+	TRY_MAX_MS = 900000,
 	SWEEP_AT_LEAST = 100,
 };
 
@@ -112,9 +114,11 @@ enum result load_park_open(struct loop *l, struct error *err)
 {
 	const struct stage *s = l->stage;
 
-	if (!l->parent_count)
+	if (!l->parent_count && !l->loader->parks)
 		return OK;
 	l->parked = parked_new(s->flow->request_timeout_ms * 2);
+	if (!l->parent_count)
+		return OK;
 	l->arrivals = kafka_reader(s->config, s->self->group, err);
 	if (!l->arrivals)
 		return FATAL;
@@ -201,7 +205,8 @@ static bool release(void *arg, rd_kafka_message_t *m)
 	it.expired = orphan;
 	if (orphan && !it.why) {
 		it.why = xcalloc(1, sizeof *it.why);
-		error_reject(it.why, "orphan", "its parent %s has not come in %" PRId64 " s",
+		error_reject(it.why, l->loader->parks ? l->loader->parks : "orphan",
+			     "its parent %s has not come in %" PRId64 " s",
 			     *missing ? missing : "(of a record that is deleted)",
 			     (int64_t)(l->stage->flow->orphan_after_ms / 1000));
 	}
@@ -223,9 +228,9 @@ static void release_due(struct loop *l)
 		if (!p->ours || p->leaving || window_count(l->window) >= l->window_max ||
 		    !parked_due(l->parked, (int32_t)i, &first, &last))
 			continue;
-		enum result r = kafka_read_partition(l->reader, l->parked_name, (int32_t)i, first,
-						     last + 1, READ_IDLE_MS, release, tick, &s,
-						     &err);
+		enum result r =
+		    kafka_read_partition(l->reader, l->parked_name, (int32_t)i, first, last + 1,
+					 READ_IDLE_MS, release, tick, &s, &err);
 		if (r != OK)
 			load_give_up(l, &err);
 	}
@@ -272,8 +277,8 @@ static void sweep(struct loop *l, int32_t id)
 	if ((int64_t)unmet > allowed) {
 		log_error("the sweep would delete too much, and does not", "partition", log_int(id),
 			  "would_delete", log_int((int64_t)unmet), "of", log_int((int64_t)had),
-			  "allowed", log_int(allowed), "to_allow",
-			  "tideway replay --max-deletes", NULL);
+			  "allowed", log_int(allowed), "to_allow", "tideway replay --max-deletes",
+			  NULL);
 		return;
 	}
 	log_info("sweep", "partition", log_int(id), "deletes", log_int((int64_t)unmet), "of",
@@ -311,10 +316,18 @@ void load_park_turn(struct loop *l, mono_time now)
 		sweep_due(l);
 	if (!l->parked)
 		return;
-	hear(l, now);
+	if (l->parent_count)
+		hear(l, now);
 	if (now.ms - l->parked_looked.ms < LOOK_MS)
 		return;
 	l->parked_looked = now;
+	/* Nobody tells when one of these parents comes: they are tried again now and then. */
+	int64_t pause = l->stage->flow->orphan_after_ms / TRIES;
+	pause = pause < TRY_MAX_MS ? pause : TRY_MAX_MS;
+	if (l->loader->parks && now.ms - l->parked_tried.ms >= pause) {
+		l->parked_tried = now;
+		parked_retry(l->parked);
+	}
 	parked_expire(l->parked, wall_now().ms - l->stage->flow->orphan_after_ms);
 	if (parked_due_count(l->parked))
 		release_due(l);

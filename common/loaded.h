@@ -27,8 +27,8 @@ struct loaded_entry {
 	int64_t offset;	 /* of the record in the input; -1: not known */
 	uint32_t parent; /* fingerprint of the parent's key, where the loader needs it */
 	bool deleted;
-	bool unsure; /* a write was refused or lost: the target may have anything */
-	bool met;    /* by the complete replay that is going on */
+	bool unsure;	 /* a write was refused or lost: the target may have anything */
+	bool met;	 /* by the complete replay that is going on */
 	uint8_t consent; /* flags that were written last, so that they are written once */
 };
 

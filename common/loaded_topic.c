@@ -10,8 +10,18 @@
 EMBED(loaded_avsc, "schemas/loaded.avsc");
 
 /* As in schemas/loaded.avsc. */
-enum { L_HASH, L_EPOCH, L_VERSION, L_OFFSET, L_DELETED, L_UNSURE, L_PARENT, L_CONSENT,
-       L_PARTITIONS, L_AT };
+enum {
+	L_HASH,
+	L_EPOCH,
+	L_VERSION,
+	L_OFFSET,
+	L_DELETED,
+	L_UNSURE,
+	L_PARENT,
+	L_CONSENT,
+	L_PARTITIONS,
+	L_AT
+};
 
 struct loaded_topic {
 	struct wire *wire;
@@ -104,17 +114,16 @@ enum result loaded_decode(struct loaded_topic *t, const void *data, size_t len,
 
 	if (r != OK)
 		return r;
-	*out = (struct loaded_record){
-	    .entry = {.hash = (uint64_t)get(t, L_HASH),
-		      .epoch = get(t, L_EPOCH),
-		      .version = get(t, L_VERSION),
-		      .offset = get(t, L_OFFSET),
-		      .parent = (uint32_t)get(t, L_PARENT),
-		      .consent = (uint8_t)get(t, L_CONSENT),
-		      .deleted = get_bool(t, L_DELETED),
-		      .unsure = get_bool(t, L_UNSURE)},
-	    .partitions = (int)get(t, L_PARTITIONS),
-	    .at = {get(t, L_AT)}};
+	*out = (struct loaded_record){.entry = {.hash = (uint64_t)get(t, L_HASH),
+						.epoch = get(t, L_EPOCH),
+						.version = get(t, L_VERSION),
+						.offset = get(t, L_OFFSET),
+						.parent = (uint32_t)get(t, L_PARENT),
+						.consent = (uint8_t)get(t, L_CONSENT),
+						.deleted = get_bool(t, L_DELETED),
+						.unsure = get_bool(t, L_UNSURE)},
+				      .partitions = (int)get(t, L_PARTITIONS),
+				      .at = {get(t, L_AT)}};
 	if (out->entry.offset < -1 || out->entry.offset >= (int64_t)1 << 39)
 		out->entry.offset = -1;
 	return OK;

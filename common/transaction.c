@@ -5,9 +5,8 @@ enum { INIT_MS = 15000 };
 
 static enum result ended(const char *what, rd_kafka_error_t *e, struct error *err)
 {
-	enum result r =
-	    error_restart(err, rd_kafka_error_is_fatal(e) ? "fenced" : "transaction", "%s: %s", what,
-			  rd_kafka_error_string(e));
+	enum result r = error_restart(err, rd_kafka_error_is_fatal(e) ? "fenced" : "transaction",
+				      "%s: %s", what, rd_kafka_error_string(e));
 	rd_kafka_error_destroy(e);
 	return r;
 }

@@ -133,8 +133,8 @@ static int run(const struct config *c, const struct flow *flow, const char *keys
 	if (r == OK)
 		r = kafka_partitions(reader, a.name, &a.partitions, &err);
 	if (r == OK && !a.partitions)
-		r = error_config(&err, "topic", "the topic %s does not exist; `tideway topics create`",
-				 a.name);
+		r = error_config(&err, "topic",
+				 "the topic %s does not exist; `tideway topics create`", a.name);
 	if (r == OK)
 		r = loaded_topic_new(wire, registry, a.name, &a.topic, &err);
 	if (r == OK)
@@ -176,10 +176,9 @@ int command_adopt(int argc, char **argv)
 	struct command_line line = {
 	    .name = "tideway adopt",
 	    .arguments = "",
-	    .synopsis =
-		"Tells load-campaign which keys Campaign has already, for a base that was\n"
-		"loaded by something else: they are updated, never inserted, also with\n"
-		"on_unknown: post. The loader of the flow must be stopped.",
+	    .synopsis = "Tells load-campaign which keys Campaign has already, for a base that was\n"
+			"loaded by something else: they are updated, never inserted, also with\n"
+			"on_unknown: post. The loader of the flow must be stopped.",
 	    .specs = specs};
 	const struct flow *flow;
 	int status = EXIT_OK;

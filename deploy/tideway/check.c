@@ -94,8 +94,7 @@ static void check_table_flow(struct checker *k, const struct flow *f)
 
 static void check_activity(struct checker *k, const struct activity_config *a)
 {
-	const char *columns[] = {a->time, a->campaign, a->delivery, a->tracking_url, a->mirror_url};
-	const char *named[5];
+	const char *columns[ACTIVITY_TEXTS + 1] = {a->time}, *named[ACTIVITY_TEXTS + 1];
 	struct problems *p = &k->problems;
 	struct table *table = NULL;
 	struct error err;
@@ -105,7 +104,8 @@ static void check_activity(struct checker *k, const struct activity_config *a)
 		problem(p, a->at, "%s", err.text);
 		return;
 	}
-	for (size_t i = 0; i < 5; i++) {
+	memcpy(columns + 1, a->columns, sizeof a->columns);
+	for (size_t i = 0; i < ACTIVITY_TEXTS + 1; i++) {
 		const struct column *col = columns[i] ? table_column(table, columns[i]) : NULL;
 		if (columns[i])
 			named[n++] = columns[i];
@@ -174,10 +174,10 @@ static void live_resource(struct checker *k, struct place at, const struct resou
 static void probe_key(struct checker *k, const struct flow *f, const struct resource *r)
 {
 	char nobody[] = "tideway-check-00000000-0000-4000-8000-000000000000";
-	_cleanup_(freep) char *path = f->filter_name ? xasprintf("%s/%s?%s=%s", r->path,
-								 f->filter_name,
-								 f->filter_parameter, nobody)
-						     : NULL;
+	_cleanup_(freep) char *path =
+	    f->filter_name
+		? xasprintf("%s/%s?%s=%s", r->path, f->filter_name, f->filter_parameter, nobody)
+		: NULL;
 	struct error err;
 
 	if (!k->http || k->notes[1] || k->problems.count)

@@ -64,9 +64,10 @@ static int by_offsets(const char *from, struct place_in *places, int partitions)
 		}
 		if (end == at || offset < 0 || (*end && *end != ',') || (*end == ',' && !end[1]))
 			return bad_from(from);
-		if (partition < 0 || partition >= partitions ||
-		    offset < places[partition].low || offset > places[partition].high) {
-			fprintf(stderr, "tideway replay: there is no offset %lld in partition %lld\n",
+		if (partition < 0 || partition >= partitions || offset < places[partition].low ||
+		    offset > places[partition].high) {
+			fprintf(stderr,
+				"tideway replay: there is no offset %lld in partition %lld\n",
 				offset, partition);
 			return EXIT_PERMANENT;
 		}
@@ -91,7 +92,8 @@ static int by_time(rd_kafka_t *rk, const struct pipeline_stage *s, wall_time sin
 	rd_kafka_topic_partition_list_destroy(list);
 	if (!code)
 		return EXIT_OK;
-	fprintf(stderr, "tideway: looking for a time in %s: %s\n", s->input, rd_kafka_err2str(code));
+	fprintf(stderr, "tideway: looking for a time in %s: %s\n", s->input,
+		rd_kafka_err2str(code));
 	return EXIT_TEMPORARY;
 }
 
@@ -167,7 +169,8 @@ int rewind_stage(rd_kafka_t *rk, const struct pipeline_stage *s, const struct re
 		free(offsets[i].metadata);
 		offsets[i] = (struct admin_offset){places[i].next, mark};
 	}
-	if (status == EXIT_OK && admin_set_committed(rk, s->group, s->input, n, offsets, &err) != OK)
+	if (status == EXIT_OK &&
+	    admin_set_committed(rk, s->group, s->input, n, offsets, &err) != OK)
 		status = command_fail(&err);
 	for (int i = 0; i < n && status == EXIT_OK; i++)
 		printf("%s partition %d: next is offset %lld\n", s->input, i,

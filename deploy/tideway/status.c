@@ -141,9 +141,7 @@ static enum result look_at_offsets(struct asker *a, const struct pipeline_stage 
 			add_mark(out, &m);
 		}
 		/* An extractor's own progress is the last record of its checkpoint topic. */
-		int64_t at = extractor			 ? end
-			     : offsets[i].offset >= 0 ? offsets[i].offset
-						      : low;
+		int64_t at = extractor ? end : offsets[i].offset >= 0 ? offsets[i].offset : low;
 		out->committed += at;
 		out->backlog += end > at ? end - at : 0;
 		a->positions = xrealloc(a->positions, (a->count + 1) * sizeof *a->positions);
@@ -200,14 +198,14 @@ static void print_json_counts(const char *name, const int64_t *counts)
 static void print_counts(const struct flow *f, const struct stage_status *st)
 {
 	static const enum load_count columns[] = {COUNT_CREATED,   COUNT_UPDATED, COUNT_DELETED,
-						  COUNT_UNCHANGED, COUNT_OLDER,   COUNT_COALESCED,
+						  COUNT_UNCHANGED, COUNT_OLDER,	  COUNT_COALESCED,
 						  COUNT_REJECTED,  COUNT_CALLS};
 
 	for (int hour = 1; hour >= 0; hour--) {
 		printf("%-16s %-9s", f->name, hour ? "this hour" : "in all");
 		for (size_t i = 0; i < sizeof columns / sizeof *columns; i++)
-			printf(" %9lld", (long long)(hour ? st->mark.in_hour
-							  : st->mark.total)[columns[i]]);
+			printf(" %9lld",
+			       (long long)(hour ? st->mark.in_hour : st->mark.total)[columns[i]]);
 		if (hour)
 			printf("\n");
 		else

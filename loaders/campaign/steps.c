@@ -31,7 +31,7 @@ enum step { BEGIN, ASK_PARENT, FIND, PATCH, POST, DELETE };
 
 enum {
 	UNKNOWN_ANSWERS_MAX = 6,
-	REFERENCED_MAX = 8,	   /* tries of a delete while others still refer to the record */
+	REFERENCED_MAX = 8,	  /* tries of a delete while others still refer to the record */
 	REFUSED_PAUSE_MS = 30000, /* credentials that a new token did not heal */
 };
 
@@ -285,7 +285,8 @@ static enum result look_again(struct campaign_loader *l, struct load_job *job, s
 			      bool *again, struct error *err)
 {
 	if (w->looked_again)
-		return error_reject(err, "bad-pkey", "campaign refuses a PKey that it has just given");
+		return error_reject(err, "bad-pkey",
+				    "campaign refuses a PKey that it has just given");
 	w->looked_again = true;
 	free(w->pkey);
 	w->pkey = NULL;
@@ -325,8 +326,8 @@ static enum result unknown(struct campaign_loader *l, struct load_job *job, stru
 }
 
 /* A new token once; then a pause for all, until somebody has mended the credentials. */
-static void credentials_refused(struct campaign_loader *l, const struct load_job *job, mono_time now,
-				struct error *err)
+static void credentials_refused(struct campaign_loader *l, const struct load_job *job,
+				mono_time now, struct error *err)
 {
 	if (job->token != l->campaign.oauth.serial || !l->campaign.oauth.header)
 		return; /* an answer to an old token */
@@ -365,7 +366,7 @@ enum result steps_answer(void *state, struct load_job *job, const struct http_re
 	if (r == OK && step == FIND)
 		return find_answered(l, job, w, res, again, err);
 	if (r == OK)
-		return done(job, step == POST	? LOAD_CREATED
+		return done(job, step == POST	  ? LOAD_CREATED
 				 : step == DELETE ? LOAD_DELETED
 						  : LOAD_UPDATED);
 	bool not_found = r == REJECT && !strcmp(err->reason, "not-found");

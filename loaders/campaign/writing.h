@@ -31,20 +31,20 @@ struct write {
 	size_t parent_count;
 
 	/* Where its requests are. */
-	char *pkey;	     /* address: filter; of the record */
-	size_t asked;	     /* index of the parent that is being looked up */
-	bool find_missing;   /* some parent is missing: which? */
-	bool not_found;	     /* a PATCH or a filter did not find it */
-	bool duplicate;	     /* a POST said that there is one already, or v8 that it will not */
-	bool looked_again;   /* a PKey was refused once */
+	char *pkey;	      /* address: filter; of the record */
+	size_t asked;	      /* index of the parent that is being looked up */
+	bool find_missing;    /* some parent is missing: which? */
+	bool not_found;	      /* a PATCH or a filter did not find it */
+	bool duplicate;	      /* a POST said that there is one already, or v8 that it will not */
+	bool looked_again;    /* a PKey was refused once */
 	struct error refused; /* what the POST said */
-	int64_t seen;	     /* successes of others at the first unknown answer */
+	int64_t seen;	      /* successes of others at the first unknown answer */
 };
 
 /* One link of the mapping. */
 struct link {
 	const struct field_config *config;
-	char *path; /* of the parent's resource */
+	char *path;		 /* of the parent's resource */
 	const struct flow *flow; /* that loads it: how it is addressed; NULL: by key */
 };
 

@@ -11,12 +11,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 static const struct {
 	const char *name, *kind, *avro;
-} columns[] = {{"b", "Boolean", "\"boolean\""},
-	       {"d", "DateTime/DateOnly", "\"int\""},
-	       {"m", "Money", "\"string\""},
-	       {"n", "Integer", "\"int\""},
-	       {"r", "Double", "\"double\""},
-	       {"s", "String", "\"string\""},
+} columns[] = {{"b", "Boolean", "\"boolean\""}, {"d", "DateTime/DateOnly", "\"int\""},
+	       {"m", "Money", "\"string\""},	{"n", "Integer", "\"int\""},
+	       {"r", "Double", "\"double\""},	{"s", "String", "\"string\""},
 	       {"t", "DateTime", "\"long\""}};
 enum { COLUMNS = sizeof columns / sizeof *columns };
 
@@ -47,7 +44,8 @@ static void make_class(struct record_class *out)
 
 static void fill(avro_value_t *row, const uint8_t *data, size_t size)
 {
-	static const char *const texts[] = {"", "-0.5", "123456789012345678901234567890", "ab", "é"};
+	static const char *const texts[] = {"", "-0.5", "123456789012345678901234567890", "ab",
+					    "é"};
 
 	for (size_t i = 0; i < COLUMNS; i++) {
 		uint8_t v = i < size ? data[i] : 0;
@@ -60,8 +58,9 @@ static void fill(avro_value_t *row, const uint8_t *data, size_t size)
 		switch (avro_value_get_type(&some)) {
 		case AVRO_STRING:
 			/* Money is always a number. */
-			record_set_text(&some, texts[columns[i].kind[0] == 'M' ? 1 + v % 2 : v % 5],
-					strlen(texts[columns[i].kind[0] == 'M' ? 1 + v % 2 : v % 5]));
+			record_set_text(
+			    &some, texts[columns[i].kind[0] == 'M' ? 1 + v % 2 : v % 5],
+			    strlen(texts[columns[i].kind[0] == 'M' ? 1 + v % 2 : v % 5]));
 			break;
 		case AVRO_BOOLEAN:
 			avro_value_set_boolean(&some, v & 1);
@@ -111,8 +110,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		table = make_table();
 		make_class(&class);
 	}
-	struct document *doc =
-	    doc_load_text("f", (const char *)data, size - tail, &problems);
+	struct document *doc = doc_load_text("f", (const char *)data, size - tail, &problems);
 	if (doc) {
 		struct filter *f = filter_compile(doc_root(doc), table, &sources, &problems);
 		if (!f && !problems.count)

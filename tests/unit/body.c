@@ -116,10 +116,11 @@ SHOWS(a_record_from_before_the_mapping_changed_clears_nothing)
 	struct record_class old;
 	avro_value_t change, field, row;
 	struct change_head head = {CHANGE_UPSERT, 1, 1, {-1}, {5}, ORIGIN_DELTA};
-	char *schema = change_target_schema("t", "{\"type\":\"record\",\"name\":\"profile\",\"fields\":[{"
-						 "\"name\":\"firstName\",\"type\":[\"null\","
-						 "\"string\"],\"default\":null},{\"name\":\"gone\","
-						 "\"type\":[\"null\",\"string\"],\"default\":null}]}");
+	char *schema =
+	    change_target_schema("t", "{\"type\":\"record\",\"name\":\"profile\",\"fields\":[{"
+				      "\"name\":\"firstName\",\"type\":[\"null\","
+				      "\"string\"],\"default\":null},{\"name\":\"gone\","
+				      "\"type\":[\"null\",\"string\"],\"default\":null}]}");
 	struct config *c = fixture_config(NULL, &p);
 	struct mapping *m = mapping_compile(config_flow(c, "contacts"), contact, profile, &p);
 

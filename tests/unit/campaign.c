@@ -66,7 +66,8 @@ SHOWS(each_documented_answer_has_its_meaning)
 	means(404, "\"RST-360000 The resource 'cusX' is unknown.\"", FATAL, "resource");
 	means(302, "", RETRY, CAMPAIGN_UNKNOWN);
 	means(500,
-	      "\"RST-360011 An error has occurred - please contact your administrator. PGS-220000 The "
+	      "\"RST-360011 An error has occurred - please contact your administrator. PGS-220000 "
+	      "The "
 	      "record of 'profile' is still referenced and cannot be deleted.\"",
 	      RETRY, "referenced");
 }

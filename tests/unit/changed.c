@@ -45,9 +45,10 @@ static void differ(const char *old_flow, const char *new_flow, const char *want)
 
 SHOWS(the_same_mapping_has_changed_nothing)
 {
-	differ("fields: [{from: firstname, to: firstName}, {from: address1_city, to: location.city}]",
-	       "fields: [{from: address1_city, to: location.city}, {from: firstname, to: firstName}]",
-	       "");
+	differ(
+	    "fields: [{from: firstname, to: firstName}, {from: address1_city, to: location.city}]",
+	    "fields: [{from: address1_city, to: location.city}, {from: firstname, to: firstName}]",
+	    "");
 }
 
 SHOWS(each_field_that_is_made_otherwise_is_named)
@@ -66,10 +67,11 @@ SHOWS(each_field_that_is_made_otherwise_is_named)
 
 SHOWS(what_holds_for_whole_records_is_named)
 {
-	differ("fields: [{from: fax, to: fax}]",
-	       "fields: [{from: fax, to: fax}], filter: {column: statecode, is: 0}, deletes: ignore",
-	       ": table: contact, key: externalId, deletes: apply -> table: contact, key: "
-	       "externalId, filter: {column: statecode, is: 0}, deletes: ignore\n");
+	differ(
+	    "fields: [{from: fax, to: fax}]",
+	    "fields: [{from: fax, to: fax}], filter: {column: statecode, is: 0}, deletes: ignore",
+	    ": table: contact, key: externalId, deletes: apply -> table: contact, key: "
+	    "externalId, filter: {column: statecode, is: 0}, deletes: ignore\n");
 }
 
 SHOWS(the_memory_is_in_the_metadata_of_an_offset)

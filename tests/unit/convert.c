@@ -47,9 +47,9 @@ static size_t put_character(char *out, uint32_t c)
 /* Of all scripts, and much of what conversions look at. */
 static const char *any_text(struct arena *a)
 {
-	static const char *const likely[] = {"",     " ",  "\xc2\xa0", "0", "00", "+", "(0)", "@",
-					     "-",    ".",  "12",       "x", "ß",  "İ", "ﬁ",   "\t",
-					     "2026", "-0", "T",	       ":", "Z"};
+	static const char *const likely[] = {"",  " ",	"\xc2\xa0", "0",  "00", "+", "(0)",
+					     "@", "-",	".",	    "12", "x",	"ß", "İ",
+					     "ﬁ", "\t", "2026",	    "-0", "T",	":", "Z"};
 	char *out = arena_alloc(a, 4 * 40 + 100);
 	size_t len = 0, n = drawn(20);
 
@@ -105,12 +105,27 @@ static struct scalar any_scalar(enum kind kind, struct arena *a)
 	return s;
 }
 
-static const char *const all[] = {
-    "trim", "lower", "upper", "email", "digits", "{digits: \"+49\"}", "{first: 3}", "hash",
-    "invert", "number", "round", "{format: {decimals: 2, group: \",\"}}", "{format: {}}", "date",
-    "{date: Europe/Paris}", "datetime", "{datetime: America/St_Johns}",
-    "{time_zone: Australia/Lord_Howe}", "[trim, {first: 1}, upper]",
-    "[number, round, {format: {decimals: 3}}]", "[{first: 4}, number]"};
+static const char *const all[] = {"trim",
+				  "lower",
+				  "upper",
+				  "email",
+				  "digits",
+				  "{digits: \"+49\"}",
+				  "{first: 3}",
+				  "hash",
+				  "invert",
+				  "number",
+				  "round",
+				  "{format: {decimals: 2, group: \",\"}}",
+				  "{format: {}}",
+				  "date",
+				  "{date: Europe/Paris}",
+				  "datetime",
+				  "{datetime: America/St_Johns}",
+				  "{time_zone: Australia/Lord_Howe}",
+				  "[trim, {first: 1}, upper]",
+				  "[number, round, {format: {decimals: 3}}]",
+				  "[{first: 4}, number]"};
 enum { ALL = sizeof all / sizeof *all };
 
 /* Arguments of conversions are texts of the document. */
@@ -156,10 +171,9 @@ static bool apply(const char *yaml, struct scalar *s, struct arena *a)
 /* Written as the nullable member that its kind belongs in. */
 static void writes(const struct scalar *s)
 {
-	static const char *const types[] = {[NOTHING] = "string", [TEXT] = "string",
-					    [NUMBER] = "long",	  [DECIMAL] = "string",
-					    [REAL] = "double",	  [FLAG] = "boolean",
-					    [DAY] = "int",	  [TIME] = "long"};
+	static const char *const types[] = {
+	    [NOTHING] = "string", [TEXT] = "string",  [NUMBER] = "long", [DECIMAL] = "string",
+	    [REAL] = "double",	  [FLAG] = "boolean", [DAY] = "int",	 [TIME] = "long"};
 	static struct record_class classes[KINDS];
 	struct record_class *class = &classes[s->kind];
 	struct buffer out = BUFFER(1 << 20);
@@ -220,7 +234,7 @@ SHOWS(no_input_breaks_a_conversion_and_what_comes_out_is_avro)
 
 SHOWS(what_is_normal_stays_as_it_is)
 {
-	static const char *const normal[] = {"trim",  "lower",	 "upper",
+	static const char *const normal[] = {"trim",  "lower",	    "upper",
 					     "email", "{first: 3}", "{digits: \"+49\"}"};
 	struct arena a = {0};
 
