@@ -5,9 +5,8 @@
 #include <string.h>
 #include <strings.h>
 
-const char *const export_enumeration_names[] = {"status",   "failure_type", "failure_reason",
-						"url_type", "message_type", "test",
-						NULL};
+const char *const export_enumeration_names[] = {
+    "status", "failure_type", "failure_reason", "url_type", "message_type", "test", NULL};
 
 enum { MEANINGS_MAX = 6 };
 

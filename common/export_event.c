@@ -13,8 +13,8 @@
 enum { LOG_ID_MAX = 100, CODE_MAX = 60 };
 
 const char *const export_skip_names[] = {
-    "event",	    "not_a_contact", "test_profile",  "other_channel", "other_status",
-    "excluded",	    "soft_bounce",   "other_failure", "other_link",    NULL};
+    "event",	"not_a_contact", "test_profile",  "other_channel", "other_status",
+    "excluded", "soft_bounce",	 "other_failure", "other_link",	   NULL};
 
 const struct log_files *export_kind(const struct flow *f, const char *name)
 {
@@ -74,10 +74,11 @@ static enum result from_clock(const struct export_format *f, wall_time clock, wa
 			found[n++] = t;
 	}
 	if (n != 1)
-		return error_reject(err, "ambiguous-time",
-				    "a clock in %s shows this time %s: export times in UTC, or with "
-				    "their offset",
-				    f->time_zone, n ? "twice" : "never");
+		return error_reject(
+		    err, "ambiguous-time",
+		    "a clock in %s shows this time %s: export times in UTC, or with "
+		    "their offset",
+		    f->time_zone, n ? "twice" : "never");
 	*out = found[0];
 	return OK;
 }
@@ -101,10 +102,10 @@ static enum result by_format(const struct export_format *f, const char *text, wa
 		return error_reject(err, "bad-date",
 				    "the time is not of the form \"%s\" that the flow states",
 				    f->time_format);
-	wall_time clock = {((int64_t)days_from_civil(tm.tm_year + 1900, tm.tm_mon + 1, tm.tm_mday) *
-				86400 +
-			    tm.tm_hour * 3600 + tm.tm_min * 60 + tm.tm_sec) *
-			   1000};
+	wall_time clock = {
+	    ((int64_t)days_from_civil(tm.tm_year + 1900, tm.tm_mon + 1, tm.tm_mday) * 86400 +
+	     tm.tm_hour * 3600 + tm.tm_min * 60 + tm.tm_sec) *
+	    1000};
 	if (!strstr(f->time_format, "%z"))
 		return from_clock(f, clock, out, err);
 	*out = (wall_time){clock.ms - tm.tm_gmtoff * 1000};
@@ -233,9 +234,10 @@ static enum result well_formed(const struct export_columns *c, const struct expo
 				    row->count, c->count,
 				    row->cut_off ? "; the file ends in it" : "");
 	if (row->cut_off && !take_cut_off)
-		return error_reject(err, "cut-off",
-				    "the file ends without the end of this row's line: it may be cut "
-				    "off; if your workflow never writes it, set \"last_row\"");
+		return error_reject(
+		    err, "cut-off",
+		    "the file ends without the end of this row's line: it may be cut "
+		    "off; if your workflow never writes it, set \"last_row\"");
 	for (int i = 0; i < row->count; i++)
 		if (!text_is_utf8(row->fields[i], row->lens[i]))
 			return error_reject(err, "bad-encoding",

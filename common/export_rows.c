@@ -145,11 +145,13 @@ static void parse(struct export_reader *r, const char *data, size_t len)
 {
 	while (len && !r->stopped) {
 		if (r->skipping) {
-			const char *line = memchr(data, '\n', len);
-			if (!line)
+			size_t n = 0;
+			while (n < len && data[n] != '\n' && data[n] != '\r')
+				n++;
+			if (n == len)
 				return;
-			len -= (size_t)(line + 1 - data);
-			data = line + 1;
+			data += n + 1;
+			len -= n + 1;
 			r->skipping = false;
 			csv_open(r);
 			continue;

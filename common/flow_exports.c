@@ -13,10 +13,10 @@
 #include "zone.h"
 
 const char *const log_column_names[] = {
-    "id",	    "status",	      "failure_type", "failure_reason", "time",
-    "contact",	    "delivery",	      "delivery_label", "campaign",	"campaign_label",
-    "test",	    "message_type",   "failure_text", "mirror_url",	"broadlog_id",
-    "url_type",	    "url",	      "url_label",    "url_category",	"device",
+    "id",	"status",	"failure_type",	  "failure_reason", "time",
+    "contact",	"delivery",	"delivery_label", "campaign",	    "campaign_label",
+    "test",	"message_type", "failure_text",	  "mirror_url",	    "broadlog_id",
+    "url_type", "url",		"url_label",	  "url_category",   "device",
     NULL};
 
 static void read_log_files(struct reader *r, struct node files, const char *which,
@@ -46,7 +46,8 @@ static int read_character(struct reader *r, struct node map, const char *key, in
 	static const struct {
 		const char *name;
 		int c;
-	} words[] = {{"comma", ','}, {"semicolon", ';'}, {"tab", '\t'}, {"pipe", '|'}, {"none", -1}};
+	} words[] = {
+	    {"comma", ','}, {"semicolon", ';'}, {"tab", '\t'}, {"pipe", '|'}, {"none", -1}};
 	const char *s = doc_string(map, key, NULL, r->p);
 
 	if (!s)
@@ -86,9 +87,10 @@ static void read_times(struct reader *r, struct node map, struct export_format *
 	f->time_format = doc_string(map, "time_format", NULL, r->p);
 	f->time_zone = doc_string(map, "time_zone", NULL, r->p);
 	if (f->time_zone && !(f->zone = zone_new(f->time_zone)))
-		problem(r->p, doc_place(doc_get(map, "time_zone")),
-			"there is no time zone \"%s\": write an IANA name like Europe/Paris, or UTC",
-			f->time_zone);
+		problem(
+		    r->p, doc_place(doc_get(map, "time_zone")),
+		    "there is no time zone \"%s\": write an IANA name like Europe/Paris, or UTC",
+		    f->time_zone);
 	if (f->time_format && !f->time_zone && !strstr(f->time_format, "%z"))
 		problem(r->p, doc_place(doc_get(map, "time_format")),
 			"times of this form name no zone: \"time_zone\" must be stated");
@@ -100,8 +102,7 @@ static void read_codes(struct reader *r, struct node values, struct export_forma
 	doc_only(values, r->p, "values", export_enumeration_names);
 	for (int e = 0; e < EXPORT_ENUMERATIONS; e++) {
 		struct node map = doc_get(values, export_enumeration_names[e]);
-		f->code_counts[e] =
-		    read_pairs(r, map, export_enumeration_names[e], &f->codes[e]);
+		f->code_counts[e] = read_pairs(r, map, export_enumeration_names[e], &f->codes[e]);
 		for (size_t i = 0; i < f->code_counts[e]; i++) {
 			char words[200];
 			const struct value_pair *v = &f->codes[e][i];
@@ -116,13 +117,13 @@ static void read_codes(struct reader *r, struct node values, struct export_forma
 
 void read_exports(struct reader *r, struct node files, struct flow *f)
 {
-	static const char *const keys[] = {
-	    "sending",	 "tracking", "separator", "quote",	"encoding",	    "time_format",
-	    "time_zone", "values",   "last_row",  "processed",	"processed_folder", "overlap",
-	    NULL};
+	static const char *const keys[] = {"sending",  "tracking",    "separator",	  "quote",
+					   "encoding", "time_format", "time_zone",	  "values",
+					   "last_row", "processed",   "processed_folder", "overlap",
+					   NULL};
 	static const enum log_column sending[] = {
-	    LOG_ID,   LOG_STATUS,   LOG_FAILURE_TYPE, LOG_FAILURE_REASON, LOG_TIME, LOG_CONTACT,
-	    LOG_DELIVERY, LOG_CAMPAIGN};
+	    LOG_ID,   LOG_STATUS,  LOG_FAILURE_TYPE, LOG_FAILURE_REASON,
+	    LOG_TIME, LOG_CONTACT, LOG_DELIVERY,     LOG_CAMPAIGN};
 	static const enum log_column tracking[] = {LOG_ID,	LOG_URL_TYPE, LOG_TIME,
 						   LOG_CONTACT, LOG_DELIVERY, LOG_CAMPAIGN};
 	static const char *const processed[] = {"leave", "move", "delete", NULL};

@@ -87,8 +87,8 @@ static bool read_part(char *part, struct http_response *out)
 	return true;
 }
 
-static void judge(struct dataverse_loader *l, const struct row *row, const struct http_response *res,
-		  mono_time now, struct load_verdict *v)
+static void judge(struct dataverse_loader *l, const struct row *row,
+		  const struct http_response *res, mono_time now, struct load_verdict *v)
 {
 	v->result = dataverse_answer(res, now, &v->err);
 	/* A row that names a contact that is not there; any other is not found for another reason. */

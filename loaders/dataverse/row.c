@@ -71,9 +71,9 @@ static char *members_of(const struct dataverse_loader *l, const struct activity_
 
 static bool is_there(struct dataverse_loader *l, enum event_kind kind, int64_t time_ms)
 {
-	bool there = l->cutover && cutover_has(l->cutover, kind,
-					       text_of(&l->activity, ACTIVITY_F_CONTACT),
-					       text_of(&l->activity, ACTIVITY_F_DELIVERY), time_ms);
+	bool there =
+	    l->cutover && cutover_has(l->cutover, kind, text_of(&l->activity, ACTIVITY_F_CONTACT),
+				      text_of(&l->activity, ACTIVITY_F_DELIVERY), time_ms);
 	l->there_before += there;
 	return there;
 }

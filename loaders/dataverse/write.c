@@ -81,8 +81,7 @@ static void ask_request(struct dataverse_loader *l, const struct load_job *job,
 		      l->dataverse.url, l->contact->entity_set);
 	for (size_t i = 0; i < job->count && n < ASK_AT_ONCE; i++) {
 		const struct row *row = job->records[i];
-		buffer_printf(&url, "%s'%s'", n++ ? "," : "",
-			      winner_of(l->winners, row->contact));
+		buffer_printf(&url, "%s'%s'", n++ ? "," : "", winner_of(l->winners, row->contact));
 	}
 	buffer_puts(&url, "])");
 	l->url = url.data;
@@ -268,9 +267,9 @@ static enum result done(struct dataverse_loader *l, struct load_job *job, mono_t
 
 static bool overloaded(enum result r, const struct http_response *res, const struct error *err)
 {
-	return r == RETRY && (!res->status || res->status >= 502 ||
-			      !strcmp(err->reason, "sql-timeout") ||
-			      !strcmp(err->reason, "limit-time"));
+	return r == RETRY &&
+	       (!res->status || res->status >= 502 || !strcmp(err->reason, "sql-timeout") ||
+		!strcmp(err->reason, "limit-time"));
 }
 
 enum result write_answer(void *state, struct load_job *job, const struct http_response *res,
