@@ -278,12 +278,13 @@ static enum export_state inflate_piece(struct export_reader *r, const unsigned c
 		r->gz.next_out = (unsigned char *)out;
 		r->gz.avail_out = sizeof out;
 		int rc = inflate(&r->gz, Z_NO_FLUSH);
-		if (rc != Z_OK && rc != Z_STREAM_END && rc != Z_BUF_ERROR)
-			return broken(err, "bad-gzip", "the file is damaged gzip");
 		r->gzip_ended = rc == Z_STREAM_END;
+		/* What came out before the damage is good, whatever the pieces were. */
 		enum export_state s = plain(r, out, sizeof out - r->gz.avail_out, err);
 		if (s != EXPORT_READING)
 			return s;
+		if (rc != Z_OK && rc != Z_STREAM_END && rc != Z_BUF_ERROR)
+			return broken(err, "bad-gzip", "the file is damaged gzip");
 	} while (r->gz.avail_in || !r->gz.avail_out);
 	return EXPORT_READING;
 }

@@ -299,11 +299,12 @@ def is_contact(external):
         return False
 
 
-def compare_events(dynamics, campaign, instance="acme"):
-    """What really happened in Campaign against the timeline. Returns ({kind: count}, number of
+def compare_events(dynamics, campaign, instance="acme", exported=False):
+    """What really happened in Campaign against the timeline; exported: as far as a whole file has shown
+    it. Returns ({kind: count}, number of
     events of profiles that are no contacts, differences)."""
     wrong, counts = [], {}
-    events = campaign.control.get("/_sandbox/events")
+    events = [e for e in campaign.control.get("/_sandbox/events") if e["exported"] or not exported]
     strangers = sum(not is_contact(e["externalId"]) for e in events)
     for kind, (table, column) in ACTIVITIES.items():
         rows = {r["activityid"]: r for r in dynamics.rows(table + "s")}
@@ -317,7 +318,7 @@ def compare_events(dynamics, campaign, instance="acme"):
                 wrong.append(f"{kind} {e['log']} is not on the timeline")
                 continue
             want = {"subject": f"Campaign Name: {e['campaign']}; Delivery Name: {e['delivery']}",
-                    "_regardingobjectid_value": e["externalId"],
+                    "_regardingobjectid_value": e["externalId"], "statecode": 1,
                     "adobe_campaignname": e["campaign"], "adobe_deliveryname": e["delivery"]}
             if kind == "click":
                 want["adobe_trackingurl"] = e["url"]

@@ -47,15 +47,18 @@ static const struct {
 	enum export_enumeration e;
 	enum log_column column;
 } enumerations[] = {
-    {EXPORT_STATUS, LOG_STATUS},	       {EXPORT_FAILURE_TYPE, LOG_FAILURE_TYPE},
-    {EXPORT_FAILURE_REASON, LOG_FAILURE_REASON}, {EXPORT_URL_TYPE, LOG_URL_TYPE},
-    {EXPORT_MESSAGE_TYPE, LOG_MESSAGE_TYPE},     {EXPORT_TEST, LOG_TEST},
+    {EXPORT_STATUS, LOG_STATUS},
+    {EXPORT_FAILURE_TYPE, LOG_FAILURE_TYPE},
+    {EXPORT_FAILURE_REASON, LOG_FAILURE_REASON},
+    {EXPORT_URL_TYPE, LOG_URL_TYPE},
+    {EXPORT_MESSAGE_TYPE, LOG_MESSAGE_TYPE},
+    {EXPORT_TEST, LOG_TEST},
 };
 
 static const char *const formats[] = {
-    "%d/%m/%Y %H:%M:%S",    "%m/%d/%Y %H:%M:%S", "%m/%d/%Y %I:%M:%S %p", "%d/%m/%Y %H:%M",
-    "%m/%d/%Y %I:%M %p",    "%d.%m.%Y %H:%M:%S", "%Y/%m/%d %H:%M:%S",	 "%d-%m-%Y %H:%M:%S",
-    "%Y-%m-%dT%H:%M:%S%z",
+    "%d/%m/%Y %H:%M:%S", "%m/%d/%Y %H:%M:%S", "%m/%d/%Y %I:%M:%S %p",
+    "%d/%m/%Y %H:%M",	 "%m/%d/%Y %I:%M %p", "%d.%m.%Y %H:%M:%S",
+    "%Y/%m/%d %H:%M:%S", "%d-%m-%Y %H:%M:%S", "%Y-%m-%dT%H:%M:%S%z",
 };
 enum { FORMATS = sizeof formats / sizeof *formats };
 
@@ -257,7 +260,8 @@ static int print_times(const struct guess *g)
 	int fits = 0, first = -1;
 
 	if (!g->times)
-		return ask("which column is the time, and how it is written: the sample shows none");
+		return ask(
+		    "which column is the time, and how it is written: the sample shows none");
 	if (g->zoned)
 		return 0;
 	if (g->unzoned) {
@@ -338,7 +342,8 @@ static int print_columns(const struct guess *g)
 		asked += g->at[c] < 0;
 	}
 	if (asked)
-		ask("columns: which header is each \"?\"; if there is none, add it to the workflow");
+		ask("columns: which header is each \"?\"; if there is none, add it to the "
+		    "workflow");
 	return asked;
 }
 
@@ -383,8 +388,9 @@ int guess_print(const char *path)
 	fprintf(stderr, "match: the pattern of the files' names, like acs_%s_*.csv*\n",
 		g.tracking ? "tracking" : "broadlog");
 	if (g.bad)
-		fprintf(stderr, "%lld of these rows are none: quotes or the number of fields are "
-				"wrong\n",
+		fprintf(stderr,
+			"%lld of these rows are none: quotes or the number of fields are "
+			"wrong\n",
 			(long long)g.bad);
 	forget(&g);
 	return asked;

@@ -35,8 +35,8 @@ static void add(cJSON *json, const char *name, const char *text)
 static void print_event(const struct inspection *x, const struct export_event *e)
 {
 	static const enum log_column shown[] = {
-	    LOG_ID,   LOG_BROADLOG_ID, LOG_DELIVERY, LOG_CAMPAIGN, LOG_URL,
-	    LOG_URL_LABEL, LOG_DEVICE, LOG_FAILURE_REASON, LOG_MIRROR_URL};
+	    LOG_ID,	   LOG_BROADLOG_ID, LOG_DELIVERY,	LOG_CAMPAIGN,  LOG_URL,
+	    LOG_URL_LABEL, LOG_DEVICE,	    LOG_FAILURE_REASON, LOG_MIRROR_URL};
 	cJSON *json = cJSON_CreateObject();
 	char time[25] = "";
 
@@ -183,13 +183,16 @@ int command_logs(int argc, char **argv)
 	     .arg = "NAME",
 	     .help = "read it as this flow does; default: find out what fits",
 	     .text = &flow_name},
-	    {.name = "events", .help = "print each event, a JSON object a line", .flag = &x.print_events},
+	    {.name = "events",
+	     .help = "print each event, a JSON object a line",
+	     .flag = &x.print_events},
 	    {0}};
 	struct command_line line = {
 	    .name = "tideway logs",
 	    .arguments = "inspect FILE",
 	    .synopsis =
-		"Reads a log export of Campaign, CSV or TAB, .gz or not. With --config and --flow as\n"
+		"Reads a log export of Campaign, CSV or TAB, .gz or not. With --config and --flow "
+		"as\n"
 		"extract-campaign-logs would: how many events of each kind, what is left out and\n"
 		"why, which rows are rejected. Without: prints the section `files` that fits it,\n"
 		"with a \"?\" for what only you can say. Writes nothing; exit status 1 when\n"

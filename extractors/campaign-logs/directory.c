@@ -54,16 +54,18 @@ static bool is_finished(const struct file *f)
 }
 
 /* What is done and lies there unchanged.  A refused file is left: somebody has to look at it. */
-static void put_away(struct logs *x)
+static enum result put_away(struct logs *x, struct extract_output *o, struct error *fatal)
 {
 	const struct export_format *e = &x->flow->exports;
-	struct file *f;
+	struct file *f, *next;
+	enum result result = OK;
 	int n = 0;
 
 	if (e->processed == PROCESSED_LEAVE)
-		return;
-	for (f = x->files; f && n < PROCESSED_AT_ONCE; f = f->hh.next) {
+		return OK;
+	for (f = x->files; f && n < PROCESSED_AT_ONCE && result == OK; f = next) {
 		struct error err;
+		next = f->hh.next;
 		if (!is_finished(f) || f->refused || f->stuck)
 			continue;
 		n++;
@@ -73,10 +75,16 @@ static void put_away(struct logs *x)
 		/* Not worth stopping for: nothing is read twice.  Said once, tried again by the
 		 * next process. */
 		f->stuck = r != OK;
-		if (r != OK)
+		if (r != OK) {
 			log_warn("a file that is done stays", "file", f->name, "error", err.text,
 				 NULL);
+			continue;
+		}
+		/* Forgotten at once: the next file of that name may look just like it. */
+		result = extract_checkpoint(o, f->name, NULL, NULL, fatal);
+		directory_forget(x, f);
 	}
+	return result;
 }
 
 static enum result look(struct logs *x, struct extract_output *o, struct error *err)
@@ -100,8 +108,7 @@ static enum result look(struct logs *x, struct extract_output *o, struct error *
 			return r;
 		directory_forget(x, f);
 	}
-	put_away(x);
-	return OK;
+	return put_away(x, o, err);
 }
 
 enum result directory_next(struct logs *x, struct extract_output *o, struct file **out,

@@ -83,15 +83,27 @@ static void name_columns(struct log_files *f, const char *const *names)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-	static const char *const sending[] = {
-	    "id",	"broadLogId",	 "status",	   "status",	"failure_type",
-	    "failureType", "failure_reason", "failureReason", "time",	"eventDate",
-	    "contact",	"profileExternalId", "delivery",   "deliveryName", "campaign",
-	    "campaignName", NULL};
+	static const char *const sending[] = {"id",
+					      "broadLogId",
+					      "status",
+					      "status",
+					      "failure_type",
+					      "failureType",
+					      "failure_reason",
+					      "failureReason",
+					      "time",
+					      "eventDate",
+					      "contact",
+					      "profileExternalId",
+					      "delivery",
+					      "deliveryName",
+					      "campaign",
+					      "campaignName",
+					      NULL};
 	static const char *const tracking[] = {
-	    "id",	"trackingLogId", "url_type", "urlType",	     "url",	 "urlSource",
-	    "time",	"logDate",	 "contact",  "profileExternalId", "delivery", "deliveryName",
-	    "campaign", "campaignName",	 NULL};
+	    "id",	 "trackingLogId", "url_type", "urlType",      "url",
+	    "urlSource", "time",	  "logDate",  "contact",      "profileExternalId",
+	    "delivery",	 "deliveryName",  "campaign", "campaignName", NULL};
 	static struct zone *zone;
 	struct flow f = {.exports = {.quote = '"', .take_cut_off = true}};
 
