@@ -482,6 +482,8 @@ static bool day_has_room(struct loop *l)
 		mine++;
 		used += p->mark.day == day ? p->mark.rows_in_day : 0;
 	}
+	if (!mine)
+		return true;
 	limit = l->input_partitions ? (limit * mine + l->input_partitions - 1) / l->input_partitions
 				    : limit;
 	bool room = used < limit;

@@ -20,6 +20,7 @@ struct command {
 int command_approve(int argc, char **argv);
 int command_adopt(int argc, char **argv);
 int command_check(int argc, char **argv);
+int command_install(int argc, char **argv);
 int command_logs(int argc, char **argv);
 int command_metadata(int argc, char **argv);
 int command_plan(int argc, char **argv);

@@ -1,8 +1,10 @@
 """events - sends, opens, clicks and bounces from Campaign's export files to the timeline: complete,
 once, and on time, whatever the files look like and whatever Dynamics answers."""
 import gzip
+import json
 import os
 import re
+import shutil
 import signal
 import subprocess
 import uuid
@@ -10,7 +12,7 @@ import uuid
 import reader
 from case import expect
 from wire import Wire
-from world import topic_keys, wait_until
+from world import TOP, topic_keys
 
 KINDS = ("send", "open", "click", "bounce")
 FLOW = "email-events"
@@ -300,7 +302,6 @@ def test_processed_files_are_moved_or_deleted(case):
     expect(sorted(f for f in os.listdir(case.exports) if f != "done") == ["acs_broadlog_0.csv"],
            str(os.listdir(case.exports)))
     extractor(case).stop()
-    case.world_env.stages.remove(extractor(case))
     case.configure(events_of(case, files={"processed": "delete"}))
     case.start(FLOW, "extract-campaign-logs", name="deletes")
     put_file(case, "acs_broadlog_2.csv", SENDING + sending(some[2], 3))
@@ -384,11 +385,12 @@ def test_at_most_n_of_a_contact_and_delivery_survives_a_restart(case):
     case.wait(lambda: (have(case)["open"], have(case)["click"]) == (3, 1), 20, "three opens, a click")
     stage = extractor(case)
     stage.kill()
-    case.world_env.stages.remove(stage)
     case.start(FLOW, "extract-campaign-logs", name="again")
     put_file(case, "acs_tracking_2.csv", TRACKING + "".join(
         tracking(a, n, 2) for n in range(10, 20)) + "".join(tracking(a, n, 1) for n in range(20, 25)))
     case.wait(lambda: "acs_tracking_2.csv" in case.log(extractor(case)), 20, "the second file")
+    case.wait(lambda: have(case)["click"] == 2, 20, "the second click")
+    case.wait(lambda: len(case.messages("campaign.email-event")) == 20, 20, "all 20 events")
     case.drained(FLOW, "transform-marketing-event")
     case.drained(FLOW, "load-dataverse")
     expect((have(case)["open"], have(case)["click"]) == (3, 2), f"{have(case)}")
@@ -449,9 +451,6 @@ def test_activities_are_completed_at_creation(case):
 
 def without_state(case):
     """Data files of the tables in which statecode is not valid for create."""
-    import json
-    import shutil
-    from world import TOP
     folder = os.path.join(case.world.folder, "tables", case.name)
     shutil.copytree(os.path.join(TOP, "tests/sandbox/dataverse/tables"), folder)
     for table, _ in reader.ACTIVITIES.values():
@@ -526,7 +525,6 @@ def test_parked_events_survive_a_kill(case):
     case.drained(FLOW, "load-dataverse")
     loader = case.stages[-1]
     loader.kill()
-    case.world_env.stages.remove(loader)
     case.dynamics.request("PATCH", f"/contacts({late})", {"lastname": "Late"})
     case.start(FLOW, "load-dataverse", name="again")
     case.wait(lambda: have(case)["send"] == 2, 30, "the event that waited")
@@ -624,12 +622,10 @@ def test_rows_per_day_hold_back_and_drop_nothing(case):
     case.wait(lambda: have(case)["send"] >= 100, 30, "100 rows")
     case.wait(lambda: "rows_per_day is reached" in case.log(case.stages[-1]), 20, "it to be said")
     case.stages[-1].stop()
-    case.world_env.stages.remove(case.stages[-1])
     case.start(FLOW, "load-dataverse", name="next")
     case.wait(lambda: "rows_per_day is reached" in case.log(case.stages[-1]), 30, "it to be said again")
     expect(have(case)["send"] <= 104, f"{have(case)} rows with a limit of 100")
     case.stages[-1].stop()
-    case.world_env.stages.remove(case.stages[-1])
     case.configure()
     case.start(FLOW, "load-dataverse", name="last")
     case.wait(lambda: have(case)["send"] == 400, 30, "the rest")
@@ -668,7 +664,6 @@ def test_freshness_is_measured(case):
     agree(case)
     loader = case.stages[-1]
     loader.stop()
-    case.world_env.stages.remove(loader)
     told = re.search(r"freshness_p50_ms=(\d+) freshness_p99_ms=(\d+) freshness_max_ms=(\d+)",
                      case.log(loader))
     expect(told and int(told[1]) <= int(told[2]) <= int(told[3]), case.log(loader)[-500:])
@@ -680,4 +675,38 @@ def test_since_must_be_given(case):
     case.configure(base=None, overlay=events_of(case, since=None))
     code, _, err = case.tideway("check", "--offline", check=False)
     expect(code == 100 and "since" in err, f"{code} {err}")
-    wait_until(lambda: True, 1, "nothing")
+
+
+def test_install_makes_the_tables_that_are_not_there(case):
+    """`tideway install dataverse` on an environment without the tables: --dry-run changes nothing, the
+    command makes them, the timeline fills, and a second run finds everything there; a column of a
+    wrong type and a privilege that is missing are named."""
+    folder = os.path.join(case.world.folder, "tables", case.name)
+    shutil.copytree(os.path.join(TOP, "tests/sandbox/dataverse/tables"), folder)
+    for table, _ in reader.ACTIVITIES.values():
+        os.unlink(os.path.join(folder, table + ".json"))
+    setup(case, stages=False, dynamics=("--tables", folder))
+    metadata = os.path.join(case.world.folder, "metadata", case.name)
+    shutil.copytree(os.path.join(TOP, "deploy/metadata"), metadata)
+    case.configure({"metadata": metadata})
+    code, out, err = case.tideway("install", "dataverse", "--flow", FLOW, "--dry-run", check=False)
+    expect(code == 0 and out.count("POST ") == 5 and "adobe_emailurlclick" in out, f"{code} {out} {err}")
+    tables = {t["LogicalName"] for t in
+              case.dynamics.request("GET", "/EntityDefinitions?$select=LogicalName")["value"]}
+    expect(not [t for t in tables if t.startswith("adobe_")], f"--dry-run made {tables}")
+    out = case.tideway("install", "dataverse")[1]
+    expect(out.count("is made") == 4, out)
+    out = case.tideway("install", "dataverse")[1]
+    expect(out.count("is there, with every column") == 4 and "is made" not in out, out)
+    case.tideway("metadata", "pull")
+    case.start(FLOW)
+    deliver(case, name="DM1", export={})
+    agree(case)
+    case.configure({"metadata": metadata, "flows": {FLOW: {"activities": {
+        "send": {"time": "subject", "device": "adobe_devicename"}}}}})
+    code, out, err = case.tideway("install", "dataverse", "--flow", FLOW, check=False)
+    expect(code == 1 and "adobe_emailsend.subject is" in err and "adobe_devicename is made" in out,
+           f"{code} {out} {err}")
+    case.dynamics_box.control.request("POST", "/_sandbox/privileges", {"deny": ["prvReadContact"]})
+    code, _, err = case.tideway("install", "dataverse", "--flow", FLOW, check=False)
+    expect(code == 1 and "contact cannot be read" in err, f"{code} {err}")
