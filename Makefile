@@ -28,6 +28,7 @@ LDFLAGS += -fsanitize=$(SANITIZE)
 endif
 CPPFLAGS := -iquote common -MMD -MP
 
+comma := ,
 STAGE_LIBS := -lrdkafka -lcurl -lcjson -lavro -lyaml -lcsv -lz -luuid -lxxhash -lnettle -lpthread -lm
 SANDBOX_LIBS := -lmicrohttpd -lsqlite3 -lcjson -lgnutls -lz -lpthread -lm
 TEST_LIBS := -lcmocka
@@ -41,10 +42,11 @@ STAGES := $(patsubst extractors/%.c,$(B)/extract-%,$(wildcard extractors/*.c)) \
 SANDBOXES := $(patsubst tests/sandbox/%.c,$(B)/sandbox-%,$(wildcard tests/sandbox/*.c))
 COMMAND := $(patsubst deploy/%.c,$(B)/%,$(wildcard deploy/tideway.c))
 UNITS := $(patsubst tests/unit/%.c,$(B)/tests/unit-%,$(wildcard tests/unit/*.c))
+BENCHES := $(patsubst tests/bench/%.c,$(B)/tests/bench-%,$(wildcard tests/bench/*.c))
 FUZZERS := $(patsubst tests/fuzz/%.c,$(B)/tests/fuzz-%,$(wildcard tests/fuzz/*.c))
 TOOLCHAIN := build/.packages
 
-.PHONY: all demo test check up down lint fuzz soak clean help format
+.PHONY: all demo test clients check up down lint fuzz soak bench clean help format
 all: $(STAGES) $(COMMAND) $(SANDBOXES)
 
 # Objects need the packages first, but must not be rebuilt when the stamp is touched. Schemas are
@@ -83,12 +85,28 @@ $(B)/tests/unit-%: $(B)/obj/tests/unit/%.o $(B)/libcommon.a
 	$(call say,LD,$@)
 	@mkdir -p $(@D)
 	$(link) $(TEST_LIBS) $(STAGE_LIBS)
+# A sandbox's fuzzer is its handlers without its sockets: tests/fuzz/driver/sandbox.c stands in for
+# what --wrap names.
+WRAP := $(addprefix -Wl$(comma)--wrap=,server_main server_seed server_contacts server_data request_header)
+$(B)/tests/fuzz-sandbox-%: $(B)/obj/tests/fuzz/sandbox-%.o $(B)/obj/tests/fuzz/driver/sandbox.o \
+                           $(B)/obj/tests/fuzz/driver/corpus.o \
+                           $$(filter-out $(B)/obj/tests/sandbox/$$*.o,$$(call objs,tests/sandbox/$$*)) \
+                           $(patsubst %.c,$(B)/obj/%.o,$(wildcard tests/sandbox/server/*.c))
+	$(call say,LD,$@)
+	@mkdir -p $(@D)
+	$(link) $(WRAP) $(SANDBOX_LIBS)
 $(B)/tests/fuzz-%: $(B)/obj/tests/fuzz/%.o $(B)/obj/tests/fuzz/driver/corpus.o $(B)/libcommon.a
 	$(call say,LD,$@)
 	@mkdir -p $(@D)
 	$(link) $(STAGE_LIBS)
 
-$(B)/obj/tests/sandbox/%.o: CPPFLAGS := -iquote tests/sandbox/server -MMD -MP
+# What a lane is compared with: nothing of ours is in it.
+$(B)/tests/bench-%: $(B)/obj/tests/bench/%.o
+	$(call say,LD,$@)
+	@mkdir -p $(@D)
+	$(link) -lcurl -lrdkafka
+
+$(B)/obj/tests/sandbox/%.o $(B)/obj/tests/fuzz/sandbox-%.o: CPPFLAGS := -iquote tests/sandbox/server -MMD -MP
 .SECONDARY:
 
 # ---- setting up, once --------------------------------------------------------------------------
@@ -98,6 +116,10 @@ $(TOOLCHAIN): deploy/world/packages
 
 build/.jars: deploy/world/pom.xml deploy/world/jars.sha256 | $(TOOLCHAIN)
 	$(Q)deploy/world/fetch-jars $@
+
+build/.clients: tests/clients/install tests/clients/dynamics-web-api/package-lock.json \
+                tests/clients/odata/requirements.txt | $(TOOLCHAIN)
+	$(Q)tests/clients/install $@
 
 # ---- running -----------------------------------------------------------------------------------
 
@@ -110,11 +132,16 @@ demo: all build/.jars
 
 check: all $(UNITS) $(FUZZERS)
 	$(Q)BUILD=$(B) tests/check
-test: all $(UNITS) $(FUZZERS) build/.jars
+clients: all build/.clients
+	$(Q)BUILD=$(B) tests/clients/run
+test: all $(UNITS) $(FUZZERS) build/.jars build/.clients
 	$(Q)BUILD=$(B) tests/run
 
 soak: all build/.jars
 	$(Q)tests/soak/run --seconds $(or $(SECONDS),1800)
+	$(Q)KILLS=100 tests/e2e/run "kills at random"
+bench: all $(BENCHES) build/.jars
+	$(Q)tests/bench/run $(LANES)
 fuzz: | $(TOOLCHAIN)
 	$(Q)tests/fuzz/run $(SECONDS)
 lint: | $(TOOLCHAIN)
@@ -132,10 +159,12 @@ help:
 #: make demo        set up what is missing, start the local world, run all flows, show what arrived, stop
 #: make test        set up what is missing, run every test against the real broker and registry
 #: make check       the fast part: unit tests, cases, corpora; no broker, no network
+#: make clients     the sandboxes as clients that others wrote see them; no broker
 #: make up | down   the local world, left running | stopped
 #: make lint        warnings as errors, cppcheck, layer order, format
 #: make fuzz        fuzzers of everything that comes from outside, 60 s each (needs clang)
-#: make soak        extraction under kills and faults for 30 minutes (SECONDS=1800)
+#: make soak        extraction under kills and faults for 30 minutes (SECONDS=1800), 100 kills of loaders
+#: make bench       rates, latency and memory beside a bare loop, as a table and build/bench.json
 #: make clean       stop the world and delete build/
 #: SANITIZE=address,undefined works with check and test; V=1 shows the commands
 

@@ -34,6 +34,13 @@ static cJSON *leaf(const struct mapped *to, const avro_value_t *value)
 	}
 }
 
+/* Consent is never given here, whoever wrote the record. */
+static bool gives_consent(const struct mapped *to, const avro_value_t *value)
+{
+	int flag = 0;
+	return to->consent && (avro_value_get_boolean(value, &flag) || !flag);
+}
+
 static bool by_loader(const struct mapped *to)
 {
 	return to->config && to->config->link && to->config->link_mode == LINK_PKEY;
@@ -49,6 +56,8 @@ static enum result add_member(const struct writer *w, const char *path, const ch
 
 	if (!mapped || by_loader(mapped) || (!there && (mapped->null_keeps || w->update)))
 		return OK; /* not mapped any more, or to be left alone */
+	if (there && gives_consent(mapped, &some))
+		return OK;
 	cJSON *json = there ? leaf(mapped, &some) : cJSON_CreateString("");
 	if (!json)
 		return error_reject(err, "out-of-range", "%s is out of range", path);

@@ -61,6 +61,32 @@ void change_doc(struct buffer *out, const char *doc)
 	buffer_printf(out, ",\"doc\":%s", json);
 }
 
+/* The member of that name in a list of fields, or NULL. */
+static const cJSON *field_named(const cJSON *record, const char *name)
+{
+	const cJSON *f;
+
+	cJSON_ArrayForEach(f, cJSON_GetObjectItemCaseSensitive(record, "fields"))
+	{
+		const char *n = json_string(f, "name");
+		if (n && !strcmp(n, name))
+			return f;
+	}
+	return NULL;
+}
+
+bool change_schema_has(const char *schema, const char *column)
+{
+	cJSON *json = json_parse(schema, strlen(schema));
+	/* row: ["null", {record}] */
+	const cJSON *row = field_named(json, "row");
+	const cJSON *record = cJSON_GetArrayItem(cJSON_GetObjectItemCaseSensitive(row, "type"), 1);
+	bool found = field_named(record, column);
+
+	cJSON_Delete(json);
+	return found;
+}
+
 void change_set_head(avro_value_t *change, const char *id, const struct change_head *head)
 {
 	avro_value_t f = record_field(change, CHANGE_OP);
@@ -255,6 +281,31 @@ static bool lower_guid(const char *text, char out[37])
 	return true;
 }
 
+/* A member by name, looked for from *from on: rows have their members in the order in which they were
+ * selected, so it is mostly the next. */
+static const cJSON *member(const cJSON *row, const cJSON **from, const char *name)
+{
+	for (const cJSON *m = *from; m; m = m->next)
+		if (!strcmp(m->string, name)) {
+			*from = m->next;
+			return m;
+		}
+	return cJSON_GetObjectItemCaseSensitive(row, name);
+}
+
+/* An annotation of a member stands right before it, as a rule. */
+static const char *annotation(const cJSON *row, const cJSON *item, const char *name)
+{
+	const cJSON *m = item;
+
+	for (int i = 0; i < 3 && m != row->child; i++) {
+		m = m->prev;
+		if (!strcmp(m->string, name))
+			return cJSON_GetStringValue(m);
+	}
+	return json_string(row, name);
+}
+
 /* Fills the non-null branch. text is NULL when the JSON value is no string (and no number). */
 static bool fill(const struct table_column_plan *p, const cJSON *row, const cJSON *item,
 		 avro_value_t *to)
@@ -302,7 +353,7 @@ static bool fill(const struct table_column_plan *p, const cJSON *row, const cJSO
 	case COLUMN_CHOICE:
 		if (!text_to_int(text, INT32_MIN, INT32_MAX, &n))
 			return false;
-		set_choice(to, n, json_string(row, p->label));
+		set_choice(to, n, annotation(row, item, p->label));
 		return true;
 	case COLUMN_CHOICES:
 		return fill_choices(p->column, text, to);
@@ -312,9 +363,9 @@ static bool fill(const struct table_column_plan *p, const cJSON *row, const cJSO
 		f = record_field(to, 0);
 		record_set_text(&f, guid, 36);
 		f = record_field(to, 1);
-		set_optional_text(&f, json_string(row, p->target));
+		set_optional_text(&f, annotation(row, item, p->target));
 		f = record_field(to, 2);
-		set_optional_text(&f, json_string(row, p->label));
+		set_optional_text(&f, annotation(row, item, p->label));
 		return true;
 	default:
 		return false;
@@ -344,9 +395,10 @@ enum result change_from_row(const struct table_class *c, const cJSON *row, int64
 	change_set_head(change, id, &head);
 
 	avro_value_t field = record_field(change, CHANGE_ROW), record = record_set_some(&field);
+	const cJSON *next = row->child;
 	for (size_t i = 0; i < c->column_count; i++) {
 		const struct table_column_plan *p = &c->columns[i];
-		const cJSON *item = cJSON_GetObjectItemCaseSensitive(row, p->property);
+		const cJSON *item = member(row, &next, p->property);
 		field = record_field(&record, i);
 		if (!item)
 			return error_reject(err, "bad-row", "table %s: a row without %s",

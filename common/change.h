@@ -45,6 +45,9 @@ void change_doc(struct buffer *out, const char *doc);
 #define SCHEMA_DATE "{\"type\":\"int\",\"logicalType\":\"date\"}"
 #define SCHEMA_TIMESTAMP "{\"type\":\"long\",\"logicalType\":\"timestamp-millis\"}"
 
+/* Do rows of this schema of a Change have the column? */
+bool change_schema_has(const char *schema, const char *column);
+
 /* The envelope without the row. modified.ms < 0: not known. */
 struct change_head {
 	enum change_op op;

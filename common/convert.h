@@ -2,7 +2,7 @@
  *
  * A closed list, each a function, in the order in which they are written.  There is no expression
  * language: what is not here is a conversion to be added (a function and a line in the table of
- * convert.c, a row in deploy/MAPPING.md, a case), not something to be programmed in a mapping.
+ * convert_steps.c, a row in deploy/MAPPING.md, a case), not something to be programmed in a mapping.
  *
  * Whether the steps fit each other is known when the mapping is compiled; a value that cannot be
  * converted is a misfit then, and its record a reject.

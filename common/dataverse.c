@@ -32,6 +32,7 @@ void dataverse_free(struct dataverse *d)
 {
 	oauth_free(&d->oauth);
 	buffer_free(&d->scratch);
+	arena_free(&d->page);
 }
 
 /* ---- answers ---------------------------------------------------------------------------------- */
@@ -162,8 +163,9 @@ static bool is_json(const char *content_type)
 	return !strncasecmp(content_type, "application/json", 16);
 }
 
-enum result dataverse_get(struct dataverse *d, const char *url, const char *prefer, bool exact,
-			  mono_time now, cJSON **json, struct error *err)
+/* page: the tree is in d->page, else it is the caller's. */
+static enum result get(struct dataverse *d, const char *url, const char *prefer, bool exact,
+		       bool page, mono_time now, cJSON **json, struct error *err)
 {
 	struct http_response res = {0};
 	struct http_request req = {
@@ -197,10 +199,12 @@ enum result dataverse_get(struct dataverse *d, const char *url, const char *pref
 	if (r == OK) {
 		const char *text = res.body.data ? res.body.data : "";
 		*json = !is_json(res.content_type) ? NULL
+			: page	? json_parse_exact_in(&d->page, &d->scratch, text, res.body.len)
 			: exact ? json_parse_exact(&d->scratch, text, res.body.len)
 				: json_parse(text, res.body.len);
 		if (!cJSON_IsObject(*json)) {
-			cJSON_Delete(*json);
+			if (!page)
+				cJSON_Delete(*json);
 			*json = NULL;
 			r = error_retry(
 			    err, "not-json",
@@ -210,6 +214,12 @@ enum result dataverse_get(struct dataverse *d, const char *url, const char *pref
 	}
 	http_response_free(&res);
 	return r;
+}
+
+enum result dataverse_get(struct dataverse *d, const char *url, const char *prefer, bool exact,
+			  mono_time now, cJSON **json, struct error *err)
+{
+	return get(d, url, prefer, exact, false, now, json, err);
 }
 
 /* A link leads to this environment when scheme, host and port are ours. */
@@ -227,7 +237,8 @@ enum result dataverse_page(struct dataverse *d, const char *url, bool track, int
 	*page = (struct dataverse_page){0};
 	snprintf(prefer, sizeof prefer, "Prefer: %sodata.maxpagesize=%lld," ANNOTATIONS,
 		 track ? "odata.track-changes," : "", (long long)page_size);
-	enum result r = dataverse_get(d, url, prefer, true, now, &page->json, err);
+	arena_reset(&d->page);
+	enum result r = get(d, url, prefer, true, true, now, &page->json, err);
 	if (r != OK)
 		return r;
 	page->rows = cJSON_GetObjectItemCaseSensitive(page->json, "value");
@@ -242,13 +253,13 @@ enum result dataverse_page(struct dataverse *d, const char *url, bool track, int
 		r = error_config(err, "foreign-link",
 				 "dataverse answers a link to another address than %s", d->url);
 	if (r != OK)
-		dataverse_page_free(page);
+		dataverse_page_free(d, page);
 	return r;
 }
 
-void dataverse_page_free(struct dataverse_page *page)
+void dataverse_page_free(struct dataverse *d, struct dataverse_page *page)
 {
-	cJSON_Delete(page->json);
+	arena_reset(&d->page);
 	*page = (struct dataverse_page){0};
 }
 

@@ -11,6 +11,7 @@
 
 #include <cjson/cJSON.h>
 
+#include "arena.h"
 #include "http.h"
 #include "metadata.h"
 #include "oauth.h"
@@ -27,7 +28,8 @@ struct dataverse {
 	const char *url;   /* https://org.crm.dynamics.com, no slash at the end */
 	struct oauth oauth;
 	struct buffer scratch; /* of json_parse_exact */
-	int64_t dop_hint; /* requests at a time that the server recommends; 0: it said nothing */
+	int64_t dop_hint;  /* requests at a time that the server recommends; 0: it said nothing */
+	struct arena page; /* the rows of the last page */
 };
 
 void dataverse_init(struct dataverse *d, struct http *h, const char *url, const char *token_url,
@@ -53,7 +55,7 @@ size_t dataverse_headers(const struct dataverse *d, const char *prefer,
 enum result dataverse_get(struct dataverse *d, const char *url, const char *prefer, bool exact,
 			  mono_time now, cJSON **json, struct error *err);
 
-/* One page of a collection or of a delta. */
+/* One page of a collection or of a delta.  One at a time: its memory is d's. */
 struct dataverse_page {
 	cJSON *json;
 	const cJSON *rows;	      /* array */
@@ -65,7 +67,7 @@ struct dataverse_page {
  * go elsewhere. */
 enum result dataverse_page(struct dataverse *d, const char *url, bool track, int64_t page_size,
 			   mono_time now, struct dataverse_page *page, struct error *err);
-void dataverse_page_free(struct dataverse_page *page);
+void dataverse_page_free(struct dataverse *d, struct dataverse_page *page);
 
 /* Is a row of a delta a deletion?  Then *id is its id. */
 bool dataverse_is_delete(const cJSON *row, const char **id);

@@ -383,7 +383,8 @@ const char *doc_string(struct node map, const char *key, const char *fallback, s
 const char *doc_required(struct node map, const char *key, const char *what, struct problems *p)
 {
 	const char *s = doc_string(map, key, NULL, p);
-	if (!s && !doc_text(doc_get(map, key)) && !doc_count(doc_get(map, key)))
+	struct node n = doc_get(map, key);
+	if (!doc_there(n) || doc_is_null(n))
 		problem(p, doc_place(map), "%s needs \"%s\"", what, key);
 	else if (s && !*s)
 		problem(p, doc_place(doc_get(map, key)), "\"%s\" must not be empty", key);

@@ -91,10 +91,25 @@ static void read_poll(struct reader *r, struct node map, struct flow *f, int64_t
 		problem(r->p, doc_place(n), "poll: \"min\" is longer than \"max\"");
 }
 
-static void read_table_flow(struct reader *r, struct node map, struct flow *f)
+/* How changes of the table are found. */
+static void read_extraction(struct reader *r, struct node map, struct flow *f)
 {
 	static const char *const changes[] = {"tracking", "modifiedon", "versionnumber", "full",
 					      NULL};
+
+	f->changes = (enum changes)doc_choice(map, "changes", 0, changes, r->p);
+	f->overlap_ms = doc_duration(map, "overlap", 300000, 0, 86400000, r->p);
+	if (doc_there(doc_get(map, "overlap")) && f->changes != CHANGES_MODIFIEDON)
+		problem(r->p, doc_place(doc_get(map, "overlap")),
+			"\"overlap\" is for changes: modifiedon");
+	read_max_deletes(r, doc_get(map, "max_deletes"), f);
+	/* A full read is heavy: the interval is between the end of one and the next. */
+	read_poll(r, map, f, f->changes == CHANGES_FULL ? 3600000 : 5000,
+		  f->changes == CHANGES_FULL ? 3600000 : 60000);
+}
+
+static void read_table_flow(struct reader *r, struct node map, struct flow *f)
+{
 	static const char *const consent[] = {"opt-outs", "dynamics-to-campaign", NULL};
 	struct node fields = doc_get(map, "fields"), links = doc_get(map, "links");
 
@@ -105,15 +120,7 @@ static void read_table_flow(struct reader *r, struct node map, struct flow *f)
 	f->v8 = r->c->dialect == DIALECT_V8;
 	f->pseudonym_key = r->c->pseudonym_key;
 	read_leaving(r, map, f);
-	f->changes = (enum changes)doc_choice(map, "changes", 0, changes, r->p);
-	f->overlap_ms = doc_duration(map, "overlap", 300000, 0, 86400000, r->p);
-	if (doc_there(doc_get(map, "overlap")) && f->changes != CHANGES_MODIFIEDON)
-		problem(r->p, doc_place(doc_get(map, "overlap")),
-			"\"overlap\" is for changes: modifiedon");
-	read_max_deletes(r, doc_get(map, "max_deletes"), f);
-	/* A full read is heavy: the interval is between the end of one and the next. */
-	read_poll(r, map, f, f->changes == CHANGES_FULL ? 3600000 : 5000,
-		  f->changes == CHANGES_FULL ? 3600000 : 60000);
+	read_extraction(r, map, f);
 	if (doc_kind(fields) != DOC_LIST || !doc_count(fields))
 		problem(r->p, doc_there(fields) ? doc_place(fields) : f->at,
 			"this flow needs \"fields\", a list of {from: …, to: …}");
@@ -131,8 +138,6 @@ static void read_tuning(struct reader *r, struct node map, struct flow *f)
 {
 	bool events = f->kind == FLOW_EMAIL_EVENTS;
 
-	if (events)
-		f->poll_ms = doc_duration(map, "poll", 30000, 100, 3600000, r->p);
 	f->page_size = doc_int(map, "page_size", 5000, 1, 5000, r->p);
 	f->commit_interval_ms = doc_duration(map, "commit_interval", 100, 1, 10000, r->p);
 	f->batch_size = doc_int(map, "batch_size", 1000, 1, 1000, r->p);
@@ -171,13 +176,30 @@ static void read_loading(struct reader *r, struct node map, struct flow *f)
 
 void read_flow(struct reader *r, struct node key, struct node map, struct flow *f)
 {
-	static const char *const table_keys[] = {
-	    "kind",	  "table",	     "resource",       "key",
-	    "fields",	  "links",	     "filter",	       "filtered_out",
-	    "deletes",	  "deactivate",	     "consent",	       "poll",
-	    "page_size",  "commit_interval", "max_in_flight",  "request_timeout",
-	    "on_unknown", "address",	     "address_filter", "orphan_after",
-	    "changes",	  "overlap",	     "max_deletes",    NULL};
+	static const char *const table_keys[] = {"kind",
+						 "table",
+						 "resource",
+						 "key",
+						 "fields",
+						 "links",
+						 "filter",
+						 "filtered_out",
+						 "deletes",
+						 "deactivate",
+						 "consent",
+						 "changes",
+						 "overlap",
+						 "max_deletes",
+						 "poll",
+						 "page_size",
+						 "commit_interval",
+						 "max_in_flight",
+						 "request_timeout",
+						 "on_unknown",
+						 "address",
+						 "address_filter",
+						 "orphan_after",
+						 NULL};
 	static const char *const event_keys[] = {"kind",
 						 "since",
 						 "files",
@@ -220,10 +242,12 @@ void read_flow(struct reader *r, struct node key, struct node map, struct flow *
 		return;
 	f->kind = (enum flow_kind)kind;
 	doc_only(map, r->p, "this flow", f->kind == FLOW_EMAIL_EVENTS ? event_keys : table_keys);
-	if (f->kind == FLOW_EMAIL_EVENTS)
+	if (f->kind == FLOW_EMAIL_EVENTS) {
 		read_event_flow(r, map, f);
-	else
+		f->poll_ms = doc_duration(map, "poll", 30000, 100, 3600000, r->p);
+	} else {
 		read_table_flow(r, map, f);
+	}
 	read_tuning(r, map, f);
 	read_loading(r, map, f);
 }

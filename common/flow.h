@@ -143,6 +143,8 @@ struct export_format {
 	int64_t overlap_ms; /* how far back events are known */
 };
 
+enum deletes { DELETES_APPLY, DELETES_IGNORE, DELETES_DEACTIVATE };
+
 /* How an extractor finds what changed in a table. */
 enum changes {
 	CHANGES_TRACKING,      /* change tracking: nothing is lost */
@@ -151,11 +153,6 @@ enum changes {
 	CHANGES_VERSIONNUMBER, /* rows with a higher versionnumber: deletes are lost */
 	CHANGES_FULL,	       /* all rows at every poll, compared */
 };
-
-/* A percentage of few rows would be none. */
-enum { MAX_DELETES_FLOOR = 100 };
-
-enum deletes { DELETES_APPLY, DELETES_IGNORE, DELETES_DEACTIVATE };
 
 struct flow {
 	const char *name;
@@ -203,6 +200,9 @@ struct flow {
 	/* address: filter, how a record is found; NULL: by its key */
 	const char *filter_name, *filter_parameter;
 };
+
+/* A percentage of few rows would be none. */
+enum { MAX_DELETES_FLOOR = 100 };
 
 const char *flow_kind_name(enum flow_kind kind);
 

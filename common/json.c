@@ -17,7 +17,28 @@ static bool is_nul_escape(const char *text, size_t len, size_t i)
 	return len - i >= 6 && !memcmp(text + i, "\\u0000", 6);
 }
 
-cJSON *json_parse_exact(struct buffer *scratch, const char *text, size_t len)
+/* The end of the string that begins at i, behind its quote.  An escaped NUL in it, which would cut
+ * the text for us, is replaced. */
+static size_t copy_string(struct buffer *scratch, const char *text, size_t len, size_t i,
+			  size_t *from)
+{
+	const char *quote = memchr(text + i + 1, '"', len - i - 1);
+
+	if (quote && !memchr(text + i, '\\', (size_t)(quote - text) - i))
+		return (size_t)(quote - text) + 1; /* most have no escape */
+	for (i++; i < len && text[i] != '"'; i++) {
+		if (is_nul_escape(text, len, i)) {
+			buffer_append(scratch, text + *from, i - *from);
+			buffer_append(scratch, "\\ufffd", 6);
+			*from = i + 6;
+		}
+		i += text[i] == '\\';
+	}
+	return i + 1;
+}
+
+/* A copy of the text in which every number stands in quotes. */
+static bool quote_numbers(struct buffer *scratch, const char *text, size_t len)
 {
 	size_t from = 0; /* start of what is not copied yet */
 
@@ -25,15 +46,7 @@ cJSON *json_parse_exact(struct buffer *scratch, const char *text, size_t len)
 	for (size_t i = 0; i < len;) {
 		char c = text[i];
 		if (c == '"') {
-			for (i++; i < len && text[i] != '"'; i++) {
-				if (is_nul_escape(text, len, i)) { /* would cut the text for us */
-					buffer_append(scratch, text + from, i - from);
-					buffer_append(scratch, "\\ufffd", 6);
-					from = i + 6;
-				}
-				i += text[i] == '\\';
-			}
-			i++;
+			i = copy_string(scratch, text, len, i, &from);
 		} else if (c == '-' || (c >= '0' && c <= '9')) {
 			size_t end = i;
 			while (end < len && number_char(text[end]))
@@ -49,9 +62,38 @@ cJSON *json_parse_exact(struct buffer *scratch, const char *text, size_t len)
 	}
 	if (len > from)
 		buffer_append(scratch, text + from, len - from);
-	if (scratch->overflow || !scratch->data)
+	return !scratch->overflow && scratch->data;
+}
+
+cJSON *json_parse_exact(struct buffer *scratch, const char *text, size_t len)
+{
+	return quote_numbers(scratch, text, len) ? json_parse(scratch->data, scratch->len) : NULL;
+}
+
+/* cJSON's allocators are for the whole process; ours is there only while it parses. */
+static struct arena *parsing;
+
+static void *allocate(size_t size)
+{
+	return arena_alloc(parsing, size);
+}
+
+static void leave(void *p)
+{
+	(void)p;
+}
+
+cJSON *json_parse_exact_in(struct arena *a, struct buffer *scratch, const char *text, size_t len)
+{
+	cJSON_Hooks hooks = {allocate, leave};
+
+	if (!quote_numbers(scratch, text, len))
 		return NULL;
-	return json_parse(scratch->data, scratch->len);
+	parsing = a;
+	cJSON_InitHooks(&hooks);
+	cJSON *tree = json_parse(scratch->data, scratch->len);
+	cJSON_InitHooks(NULL);
+	return tree;
 }
 
 cJSON *json_parse(const char *text, size_t len)
@@ -60,7 +102,8 @@ cJSON *json_parse(const char *text, size_t len)
 
 	if (!len || memchr(text, 0, len) || !text_is_utf8(text, len))
 		return NULL;
-	for (size_t i = 0; i < len; i++) {
+	bool perhaps = memmem(text, len, "\\u0000", 6); /* or "\\\\u0000": no escape */
+	for (size_t i = 0; perhaps && i < len; i++) {
 		if (is_nul_escape(text, len, i))
 			return NULL;
 		i += text[i] == '\\';

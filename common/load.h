@@ -13,12 +13,13 @@ enum {
 	LOAD_DRAIN_MS = 10000,
 	LOAD_POLL_AT_LEAST_MS = 1000,
 	LOAD_LINGER_MS = 100, /* how long a batch waits to be filled */
-	LOAD_LEASE = 2000,    /* offsets that may be sent before the next commit, at least */
+	LOAD_LEASE = 5000,    /* offsets that may be sent before the next commit, at least */
 	LOAD_IDLE_MS = 1000,  /* without a record so long, the lease is given back */
 	LOAD_OUTCOMES_MAX = 20000,
 	LOAD_WINDOW_MAX = 20000, /* records in memory */
 	LOAD_REASONS = 24,
 	LOAD_CALLS = 12,
+	LOAD_LATENCIES = 200,
 };
 
 /* The payload of a window item. */
@@ -33,6 +34,8 @@ struct load_item {
 	bool parked;  /* parked.<resource> has a record of the key */
 	bool swept;   /* a complete replay did not meet the key */
 	bool expired; /* it waited too long for its parent */
+	/* It goes instead of one that was tried so often. */
+	unsigned attempt, unknown;
 	int64_t input_offset;
 };
 
@@ -125,12 +128,15 @@ struct loop {
 	unsigned stall_attempt;
 	uint32_t seed;
 	bool paused;
+	bool drained; /* nothing was left in the consumer's queue */
 	mono_time polled, turned, reported, hour_reported;
 	enum result broken;
 	struct error err;
 
 	/* For reports. */
-	int64_t records, retries, unknown, waited_401;
+	int64_t records, retries, unknown;
+	int64_t
+	    latency[LOAD_LATENCIES]; /* from the topic to the acknowledgement, a bucket an eighth */
 	int64_t counts[LOAD_COUNTS], hour_counts[LOAD_COUNTS];
 	struct {
 		char reason[48];
@@ -163,6 +169,9 @@ void load_take_answers(struct loop *l);
 void load_release_partition(struct loop *l, int32_t partition);
 int64_t load_next_wait(struct loop *l, mono_time now);
 void load_free_jobs(struct loop *l);
+/* Must it be written?  e: what the target has; deleted where nothing is known. */
+enum loaded_verdict load_judge(struct loop *l, int32_t partition, const void *key, size_t key_len,
+			       const struct load_item *it, struct loaded_entry *e);
 /* A record that needs no request is finished. */
 void load_finish(struct loop *l, struct window_item *slot);
 

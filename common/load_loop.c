@@ -25,6 +25,7 @@ enum {
 	WINDOW_MIN = 1000,
 	MESSAGES_AT_ONCE = 1000,
 	SPAN_MAX = 10000,
+	OPEN_TRIES = 10,
 };
 
 struct partition *load_partition(struct loop *l, int32_t id)
@@ -97,20 +98,28 @@ bool load_prepare(struct loop *l, rd_kafka_message_t *m, struct load_item *out)
 	return true;
 }
 
-/* A later record of a key that waits goes instead of it.  The key may have been written by an
- * owner before us, so what differs is not skipped any more. */
+/* A later record of a key that waits goes instead of it.  The earlier one may have been written by
+ * an owner before us, if it was to be written: then the later one is not skipped any more. */
 static bool coalesce(struct loop *l, struct window_item *last, const rd_kafka_message_t *m,
 		     struct load_item *it)
 {
 	struct load_item *before = last ? last->payload : NULL;
+	struct loaded_entry e;
 
 	if (!last || window_is_busy(last) || last->orphan || last->partition != m->partition ||
-	    before->why || it->why || !l->loader->merge ||
-	    !l->loader->merge(l->state, &before->r, &it->r))
+	    before->why || it->why || !l->loader->merge)
 		return false;
-	it->no_skip = before->no_skip || before->r.hash != it->r.hash ||
-		      before->r.is_delete != it->r.is_delete;
+	/* Of what needs no writing nothing is taken over. */
+	it->no_skip = before->no_skip;
+	if (load_judge(l, m->partition, last->key, last->key_len, before, &e) == LOADED_WRITE) {
+		if (!l->loader->merge(l->state, &before->r, &it->r))
+			return false;
+		it->no_skip |=
+		    before->r.hash != it->r.hash || before->r.is_delete != it->r.is_delete;
+	}
 	it->parked = before->parked;
+	it->attempt = before->attempt;
+	it->unknown = before->unknown;
 	load_count(l, m->partition, COUNT_COALESCED, 1);
 	if (before->swept)
 		load_partition(l, m->partition)->sweep_left--;
@@ -262,12 +271,12 @@ static bool has_room(const struct loop *l)
 /* Drains librdkafka's queue as far as there is room (its descriptor is edge-triggered).  Without
  * room for long, partitions are paused and the queue is polled all the same: a member that does
  * not poll loses its place in the group. */
-static enum result take_messages(struct loop *l, bool *more)
+static enum result take_messages(struct loop *l)
 {
 	enum result r = OK;
 	mono_time now = mono_now();
+	bool drained = false;
 
-	*more = false;
 	if (l->stalled && !mono_until(now, l->stalled_until)) {
 		rd_kafka_message_t *m = l->stalled;
 		l->stalled = NULL;
@@ -282,12 +291,11 @@ static enum result take_messages(struct loop *l, bool *more)
 	}
 	l->polled = now;
 	for (int i = 0; r == OK && (i == 0 || has_room(l)) && l->broken == OK; i++) {
-		if (i == MESSAGES_AT_ONCE) {
-			*more = true;
+		if (i == MESSAGES_AT_ONCE)
 			break;
-		}
 		rd_kafka_message_t *m = rd_kafka_consumer_poll(l->consumer, 0);
-		if (!m)
+		drained = !m;
+		if (drained)
 			break;
 		if (m->err) {
 			r = read_error(l, m);
@@ -303,12 +311,27 @@ static enum result take_messages(struct loop *l, bool *more)
 			receive(l, m);
 		}
 	}
-	if (!has_room(l))
-		*more = false;
+	l->drained = drained;
 	return r;
 }
 
 /* ---- reports ---------------------------------------------------------------------------------- */
+
+/* In milliseconds; -1: nothing was written. */
+static int64_t percentile(const struct loop *l, int percent)
+{
+	int64_t all = 0, n = 0;
+	double edge = 1;
+
+	for (size_t i = 0; i < LOAD_LATENCIES; i++)
+		all += l->latency[i];
+	for (size_t i = 0; all && i < LOAD_LATENCIES; i++, edge *= 1.0905) {
+		n += l->latency[i];
+		if (n * 100 >= all * percent)
+			return (int64_t)edge;
+	}
+	return -1;
+}
 
 static void report_counts(struct loop *l, const char *msg, const int64_t *counts)
 {
@@ -353,6 +376,8 @@ static void report(struct loop *l, mono_time now)
 static void report_end(struct loop *l)
 {
 	report_counts(l, "counts", l->counts);
+	log_info("latency", "p50_ms", log_int(percentile(l, 50)), "p99_ms",
+		 log_int(percentile(l, 99)), NULL);
 	for (size_t i = 0; i < LOAD_CALLS && l->calls[i].name; i++)
 		log_info("calls", "kind", l->calls[i].name, "count", log_int(l->calls[i].n), NULL);
 	for (size_t i = 0; i < LOAD_REASONS && *l->reasons[i].reason; i++)
@@ -390,8 +415,7 @@ static enum result run_loop(struct loop *l)
 	enum result r = OK;
 
 	while (r == OK && !stage_stop && l->broken == OK) {
-		bool more;
-		r = take_messages(l, &more);
+		r = take_messages(l);
 		mono_time now = mono_now();
 		notice_a_freeze(l, now);
 		load_set_limits(l, now);
@@ -401,7 +425,8 @@ static enum result run_loop(struct loop *l)
 			load_commit(l);
 			load_send(l, mono_now());
 		}
-		int64_t wait = more ? 0 : load_next_wait(l, mono_now());
+		/* The queue's descriptor tells of what comes, not of what was left in it. */
+		int64_t wait = l->drained || !has_room(l) ? load_next_wait(l, mono_now()) : 0;
 		http_wait(l->stage->http, l->wake[0], wait);
 		empty_pipe(l->wake[0]);
 		load_take_answers(l);
@@ -542,6 +567,25 @@ static void set_limits(struct loop *l)
 		l->window_max = WINDOW_MIN;
 }
 
+/* A target that is there and busy is waited for; one that is away ends the start. */
+static enum result open_loader(struct loop *l, struct error *err)
+{
+	for (unsigned attempt = 1;; attempt++) {
+		enum result r = l->loader->open(l->stage, &l->state, err);
+		bool busy = r == RETRY &&
+			    (!strcmp(err->reason, "http-429") || !strcmp(err->reason, "http-503"));
+		if (!busy || attempt > OPEN_TRIES)
+			return r;
+		mono_time until = mono_add(mono_now(), stage_backoff_ms(attempt, &l->seed));
+		if (err->not_before.ms > until.ms)
+			until = err->not_before;
+		while (mono_until(mono_now(), until) && !stage_stop)
+			http_wait(l->stage->http, -1, 100);
+		if (stage_stop)
+			return r;
+	}
+}
+
 static enum result run(struct stage *s, void *arg, struct error *err)
 {
 	struct loop l = {.stage = s,
@@ -554,7 +598,7 @@ static enum result run(struct stage *s, void *arg, struct error *err)
 	l.batch_max = l.loader->batches ? (size_t)s->flow->batch_size : 1;
 	l.seed = (uint32_t)wall_now().ms;
 	l.polled = l.committed_at = l.reported = l.hour_reported = mono_now();
-	r = l.loader->open(s, &l.state, err);
+	r = open_loader(&l, err);
 	if (r == OK)
 		set_limits(&l);
 	if (r == OK)

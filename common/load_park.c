@@ -299,8 +299,8 @@ static void sweep_due(struct loop *l)
 		struct partition *p = &l->partitions[i];
 		if (!p->ours || p->leaving || !p->mark.sweep_end)
 			continue;
-		if (!p->sweeping && p->next >= p->mark.sweep_end &&
-		    window_position(l->window, (int32_t)i) >= p->mark.sweep_end)
+		if (!p->sweeping && p->next + 1 >= p->mark.sweep_end &&
+		    window_position(l->window, (int32_t)i) + 1 >= p->mark.sweep_end)
 			sweep(l, (int32_t)i);
 		if (p->sweeping && !p->sweep_left) {
 			p->sweeping = false;

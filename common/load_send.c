@@ -161,9 +161,25 @@ void load_finish(struct loop *l, struct window_item *slot)
 	load_item_free(window_done(l->window, slot));
 }
 
+/* Buckets grow by an eighth of a doubling. */
+static void note_latency(struct loop *l, const rd_kafka_message_t *m)
+{
+	rd_kafka_timestamp_type_t type;
+	int64_t sent = m ? rd_kafka_message_timestamp(m, &type) : -1;
+	int64_t ms = wall_now().ms - sent;
+	size_t bucket = 0;
+
+	if (sent <= 0 || ms < 0)
+		return;
+	for (double edge = 1; edge < (double)ms && bucket + 1 < LOAD_LATENCIES; edge *= 1.0905)
+		bucket++;
+	l->latency[bucket]++;
+}
+
 static void job_done(struct loop *l, struct job *j)
 {
 	for (size_t i = 0; i < j->pub.count; i++) {
+		note_latency(l, ((struct load_item *)j->slots[i]->payload)->msg);
 		if (l->loader->memory)
 			written(l, j->slots[i], &j->pub);
 		load_finish(l, j->slots[i]);
@@ -421,13 +437,11 @@ void load_take_answers(struct loop *l)
 
 /* ---- what goes out ---------------------------------------------------------------------------- */
 
-/* Writes nothing for what the target has, and nothing older than it has. */
-static bool needless(struct loop *l, struct window_item *slot, struct loaded_entry *was)
+enum loaded_verdict load_judge(struct loop *l, int32_t partition, const void *key, size_t key_len,
+			       const struct load_item *it, struct loaded_entry *e)
 {
-	const struct load_item *it = slot->payload;
-	struct partition *p = load_partition(l, slot->partition);
-	struct loaded_entry e;
-	bool there = loaded_find(p->loaded, slot->key, slot->key_len, &e);
+	struct partition *p = load_partition(l, partition);
+	bool there = loaded_find(p->loaded, key, key_len, e);
 	struct loaded_change c = {.is_delete = it->r.is_delete,
 				  .tombstone = it->r.tombstone,
 				  .epoch = it->r.epoch,
@@ -435,20 +449,31 @@ static bool needless(struct loop *l, struct window_item *slot, struct loaded_ent
 				  .observed_ms = it->r.observed_ms,
 				  .offset = it->input_offset,
 				  .hash = it->r.hash};
-	bool may_skip = !it->no_skip && it->input_offset >= p->no_skip_below;
 
-	*was = there ? e : (struct loaded_entry){.deleted = true};
+	if (!there)
+		*e = (struct loaded_entry){.deleted = true};
+	return loaded_judge(there ? e : NULL, &c,
+			    !it->no_skip && it->input_offset >= p->no_skip_below);
+}
+
+/* Writes nothing for what the target has, and nothing older than it has. */
+static bool needless(struct loop *l, struct window_item *slot, struct loaded_entry *was)
+{
+	const struct load_item *it = slot->payload;
+	struct loaded_entry e;
+	enum loaded_verdict v = load_judge(l, slot->partition, slot->key, slot->key_len, it, &e);
+
+	*was = e;
 	if (it->swept)
 		return was->deleted || e.met; /* it came back in the meantime */
-	enum loaded_verdict v = loaded_judge(there ? &e : NULL, &c, may_skip);
 	if (v == LOADED_WRITE)
 		return false;
 	load_count(l, slot->partition, v == LOADED_OLDER ? COUNT_OLDER : COUNT_UNCHANGED, 1);
-	bool newer =
-	    v == LOADED_UNCHANGED && !c.tombstone && (c.epoch != e.epoch || c.version != e.version);
+	bool newer = v == LOADED_UNCHANGED && !it->r.tombstone &&
+		     (it->r.epoch != e.epoch || it->r.version != e.version);
 	if (newer) {
-		e.epoch = c.epoch;
-		e.version = c.version;
+		e.epoch = it->r.epoch;
+		e.version = it->r.version;
 	}
 	e.offset = later_of(e.offset, it->input_offset);
 	e.met = true;
@@ -456,7 +481,8 @@ static bool needless(struct loop *l, struct window_item *slot, struct loaded_ent
 	if (newer)
 		remember(l, slot, &e);
 	else
-		loaded_put(p->loaded, slot->key, slot->key_len, &e);
+		loaded_put(load_partition(l, slot->partition)->loaded, slot->key, slot->key_len,
+			   &e);
 	return true;
 }
 
@@ -531,6 +557,10 @@ static struct job *next_ready(struct loop *l, mono_time now)
 		j->pub.known_parent = was.deleted ? 0 : was.parent;
 		j->pub.consent = was.deleted ? 0 : was.consent;
 		j->pub.doubtful |= it->no_skip;
+		if (!l->loader->batches) {
+			j->pub.attempt = it->attempt;
+			j->pub.unknown = it->unknown;
+		}
 		job_add(j, slot);
 		count_row(l, slot);
 		if (j->pub.count >= batch_size(l, group)) {
@@ -557,6 +587,8 @@ static bool overtaken(struct loop *l, struct job *j)
 	    !l->loader->merge(l->state, &it->r, &new->r))
 		return false;
 	new->no_skip = true;
+	new->attempt = j->pub.attempt;
+	new->unknown = j->pub.unknown;
 	new->parked |= it->parked;
 	it->parked = false;
 	load_count(l, slot->partition, COUNT_COALESCED, 1);

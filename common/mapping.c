@@ -245,8 +245,18 @@ static bool is_merged(const struct mapping *m, const avro_value_t *row)
 	return s.kind == FLAG && s.number;
 }
 
-enum result mapping_apply(const struct mapping *m, const avro_value_t *source, avro_value_t *target,
-			  struct mapped_change *out, struct error *err)
+const char *mapping_lacks(const struct mapping *m, const char *schema)
+{
+	for (size_t i = 0; i < m->filter_source_count; i++) {
+		const char *column = m->sources.items[i]->column->name;
+		if (!change_schema_has(schema, column))
+			return column;
+	}
+	return NULL;
+}
+
+enum result mapping_apply(const struct mapping *m, const avro_value_t *source, bool lacks,
+			  avro_value_t *target, struct mapped_change *out, struct error *err)
 {
 	struct change_head head;
 	avro_value_t field = record_field(source, CHANGE_ROW), row;
@@ -264,6 +274,11 @@ enum result mapping_apply(const struct mapping *m, const avro_value_t *source, a
 	if (is_merged(m, &row)) {
 		out->why = "merged";
 		leave(m, source, &head, target, out);
+		return OK;
+	}
+	if (lacks) {
+		out->why = "not-read-yet";
+		out->emit = false;
 		return OK;
 	}
 	if (m->filter && !filter_passes(m->filter, &row, m->arena)) {

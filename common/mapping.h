@@ -39,18 +39,24 @@ const struct record_class *mapping_target(const struct mapping *m);
 struct mapped_change {
 	bool emit;	/* false: nothing is written, target means nothing */
 	bool tombstone; /* a tombstone follows, as it does behind a delete of the source */
-	const char
-	    *why; /* NULL, or "filtered-out", "merged", "deleted": what it was other than a row */
+	/* NULL for a row, else "filtered-out", "not-read-yet", "merged" or "deleted" */
+	const char *why;
 };
+
+/* The filter cannot judge rows that were read without a column that it compares: they would leave it
+ * or enter it by a null that is none.  The first such column, or NULL; schema is what the Change was
+ * written with.  An extractor that starts with the new mapping reads all rows anew. */
+const char *mapping_lacks(const struct mapping *m, const char *schema);
 
 /* Maps one Change of the source into one of the target.  Head and id are copied.
  *   a row that passes the filter   upsert, every member of the row
  *   one that does not              nothing, or with filtered_out: delete a delete
  *   a delete, a contact that lost  as `deletes` says: a delete, nothing, or an update with the
  *   a merge                        members of `deactivate`
+ *   a row of which lacks is said   nothing, until it has been read anew
  * REJECT names the field, never its value.  Not reentrant: scratch memory belongs to m. */
-enum result mapping_apply(const struct mapping *m, const avro_value_t *source, avro_value_t *target,
-			  struct mapped_change *out, struct error *err);
+enum result mapping_apply(const struct mapping *m, const avro_value_t *source, bool lacks,
+			  avro_value_t *target, struct mapped_change *out, struct error *err);
 
 /* A tombstone of the source means "forget the key".  False: the record stays in the target, and so
  * must its key. */
@@ -62,6 +68,7 @@ struct mapped {
 	const struct field_config *config; /* NULL for one that only `deactivate` names */
 	bool null_keeps;		   /* null is "leave it alone", else "clear it" */
 	bool create_only;		   /* written when the record is made, never again */
+	bool consent;			   /* a flag that is guarded: true, or left alone */
 };
 /* Path as in a target record ("location.city"); NULL for one that is not mapped. */
 const struct mapped *mapping_attribute(const struct mapping *m, const char *path);

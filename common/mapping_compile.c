@@ -131,8 +131,11 @@ static void compile_deactivate(struct mapping *m, struct problems *p)
 			problem(p, v->at, "Campaign v8 does not update %s (it answers 500)",
 				v->from);
 		if (!field_named(m, v->from))
-			m->fields[m->field_count++] = (struct field){
-			    .to = v->from, .mapped = {.attribute = a, .null_keeps = true}};
+			m->fields[m->field_count++] =
+			    (struct field){.to = v->from,
+					   .mapped = {.attribute = a,
+						      .null_keeps = true,
+						      .consent = consent_guards(flow, v->from)}};
 	}
 }
 
@@ -148,11 +151,13 @@ static void check_flow(const struct flow *flow, const struct table *table,
 			resource->name, flow->key);
 	else if (key && (key->type != ATTRIBUTE_STRING || (key->length && key->length < 36)))
 		problem(p, at, "the key %s must be a string of at least 36 characters", flow->key);
-	if (!table->change_tracking)
-		problem(p, doc_place(doc_get(flow->node, "table")),
-			"table %s has no change tracking; enable it in Dynamics (it cannot be "
-			"undone), then `tideway metadata pull`",
-			table->name);
+	if (flow->changes == CHANGES_TRACKING && !table->change_tracking)
+		problem(
+		    p, doc_place(doc_get(flow->node, "table")),
+		    "table %s has no change tracking: enable it in Dynamics (it cannot be undone) "
+		    "and run `tideway metadata pull`, or set \"changes\" to modifiedon, "
+		    "versionnumber or full",
+		    table->name);
 	if (doc_there(doc_get(flow->node, "consent")) && strcmp(flow->resource, "profile"))
 		problem(p, doc_place(doc_get(flow->node, "consent")),
 			"\"consent\" is for flows to the resource profile");
@@ -215,6 +220,7 @@ struct mapping *mapping_compile(const struct flow *flow, const struct table *tab
 		mapping_free(m);
 		return NULL;
 	}
+	m->filter_source_count = m->sources.count;
 	qsort(m->fields, m->field_count, sizeof *m->fields, by_target);
 	for (size_t i = 0; i < m->field_count; i++)
 		for (size_t k = 0; k < m->fields[i].source_count; k++)

@@ -37,8 +37,9 @@ struct mapping {
 	size_t field_count;
 	struct deactivation *deactivate;
 	struct filter *filter;
-	struct source merged; /* column NULL: none */
-	struct sources sources;
+	struct source merged;	/* column NULL: none */
+	struct sources sources; /* the filter's come first */
+	size_t filter_source_count;
 	const char **columns, **attributes;
 	size_t column_count;
 	struct table_class source;

@@ -300,6 +300,7 @@ bool field_compile(struct mapping *m, const struct field_config *c, struct field
 		return false;
 	f->consent = consent_guards(m->flow, c->to);
 	f->mapped.create_only = c->create_only;
+	f->mapped.consent = f->consent;
 	f->mapped.null_keeps = f->consent || c->when_null == NULL_KEEP;
 	check_link(c, f->mapped.attribute, p);
 	if (f->source_count)

@@ -40,7 +40,7 @@ extern const char *const load_count_names[LOAD_COUNTS + 1];
 struct mark {
 	bool known; /* false: there was no text, or not one of ours */
 	int64_t ahead, oldest_ms, force;
-	int64_t sweep_from, sweep_end, sweep_max; /* sweep_end 0: none */
+	int64_t sweep_from, sweep_end, sweep_max; /* sweep_end: one more than the end; 0: none */
 	int64_t waiting;
 	int64_t hour;		  /* hours since 1970 */
 	int64_t day, rows_in_day; /* days since 1970; rows that were sent */

@@ -26,6 +26,12 @@ struct position {
 	int64_t committed; /* what is committed */
 };
 
+/* What the transformer says of records that were written with another schema than ours. */
+struct other_schema {
+	int32_t id;
+	bool lacks;
+};
+
 struct loop {
 	struct stage *stage;
 	const struct transformer *t;
@@ -35,6 +41,8 @@ struct loop {
 	avro_value_t in_value, out_value;
 	struct buffer encoded;
 	rd_kafka_t *consumer, *producer;
+	struct other_schema *others;
+	size_t other_count;
 	struct position *positions;
 	size_t position_count;
 	bool in_transaction;
@@ -336,6 +344,28 @@ static enum result dead_letter(struct loop *l, const rd_kafka_message_t *m, cons
 	return r;
 }
 
+static bool lacks(struct loop *l, const rd_kafka_message_t *m)
+{
+	int32_t id;
+	const char *schema = wire_written_schema(l->stage->wire, m->payload, m->len, &id);
+
+	if (!l->t->lacks || !schema || id == l->in_id)
+		return false;
+	for (size_t i = 0; i < l->other_count; i++)
+		if (l->others[i].id == id)
+			return l->others[i].lacks;
+	const char *column = l->t->lacks(l->state, schema);
+	if (column)
+		log_warn(
+		    "records were read before the filter asked for a column of theirs; they are "
+		    "left out until the extractor, started with this configuration, has read "
+		    "them anew",
+		    "column", column, "schema", log_int(id), NULL);
+	l->others = xrealloc(l->others, (l->other_count + 1) * sizeof *l->others);
+	l->others[l->other_count++] = (struct other_schema){id, column};
+	return column;
+}
+
 /* RETRY: the same record again later. */
 static enum result transform(struct loop *l, const rd_kafka_message_t *m)
 {
@@ -360,6 +390,7 @@ static enum result transform(struct loop *l, const rd_kafka_message_t *m)
 		return FATAL;
 	if (r == OK) {
 		avro_value_reset(&l->out_value);
+		out.lacks = lacks(l, m);
 		r = l->t->process(l->state, &l->in_value, &out, &err);
 	}
 	if (r == OK && !out.emit) {
@@ -682,6 +713,7 @@ static enum result run(struct stage *s, void *arg, struct error *err)
 	avro_value_decref(&l.out_value);
 	buffer_free(&l.encoded);
 	free(l.positions);
+	free(l.others);
 	l.t->close(l.state);
 	return r;
 }

@@ -13,6 +13,7 @@
 struct transformed {
 	avro_value_t *value;
 	const char *key; /* valid until the next call */
+	bool lacks;	 /* given: what lacks() said of the record's schema */
 	bool emit;	 /* true; false: nothing comes of it, it is counted as skipped */
 	bool tombstone;	 /* false; true: one with the same key goes out behind it */
 };
@@ -25,6 +26,9 @@ struct transformer {
 	/* OK or REJECT; pure. */
 	enum result (*process)(void *state, const avro_value_t *in, struct transformed *out,
 			       struct error *err);
+	/* NULL, or: a column that records of this schema lack and cannot be judged without, or NULL.
+	 * Asked once for each schema other than the reader's. */
+	const char *(*lacks)(void *state, const char *written_schema);
 	/* NULL, or whether a tombstone of the source is one for the output, too. */
 	bool (*tombstone)(void *state);
 	void (*close)(void *state);

@@ -112,6 +112,16 @@ static enum result header(const void *data, size_t len, int32_t *id, struct erro
 	return OK;
 }
 
+const char *wire_written_schema(const struct wire *w, const void *data, size_t len, int32_t *id)
+{
+	if (header(data, len, id, NULL) != OK)
+		return NULL;
+	for (const struct writer *it = w->writers; it; it = it->next)
+		if (it->id == *id)
+			return it->class.json;
+	return NULL;
+}
+
 /* Every string of a decoded value must be UTF-8 without NUL, every number finite, every enum one
  * of its symbols (libavro does not look): all that follows relies on it. */
 static bool is_good(const avro_value_t *value)

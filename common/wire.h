@@ -24,6 +24,9 @@ enum result wire_encode(int32_t schema_id, avro_value_t *value, struct buffer *o
 enum result wire_decode(struct wire *w, const void *data, size_t len, int32_t reader_id,
 			avro_value_t *value, struct error *err);
 
+/* The id and the schema that a value, decoded before, was written with. */
+const char *wire_written_schema(const struct wire *w, const void *data, size_t len, int32_t *id);
+
 /* Decodes with the writer's own schema into a value that w owns, valid until the next decode with
  * the same schema.  *id tells which. */
 enum result wire_decode_as_written(struct wire *w, const void *data, size_t len,

@@ -244,7 +244,7 @@ enum result extraction_page(struct extraction *x, const char *url, bool track, i
 			 page->metadata_version);
 		return OK;
 	}
-	dataverse_page_free(page);
+	dataverse_page_free(&x->dataverse, page);
 	return r;
 }
 

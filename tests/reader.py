@@ -165,7 +165,7 @@ PLAIN = {"firstname": "firstName", "lastname": "lastName", "middlename": "middle
          "jobtitle": "cusJobTitle"}
 # What nobody maps keeps the value that Campaign gives it.
 UNTOUCHED = {"blackListPushnotification": False, "ccpaOptOut": False, "location.address4": "",
-             "cusChildren": "", "emailFormat": "unknown", "preferredLanguage": "", "timeZone": "none"}
+             "cusChildren": "", "emailFormat": "unknown", "preferredLanguage": "none", "timeZone": "none"}
 COUNTRIES = {"FR": "FR", "FRANCE": "FR", "DE": "DE", "GERMANY": "DE", "DEUTSCHLAND": "DE", "GB": "GB",
              "UNITED KINGDOM": "GB", "US": "US", "USA": "US", "UNITED STATES": "US"}
 CARD_TIERS = {None: "", 1: "bronze", 2: "silver", 3: "gold", 4: "platinum"}
@@ -255,7 +255,8 @@ def compare_contacts(dynamics, campaign, opted_out=frozenset()):
     """Every contact against every profile that has an externalId of the form of a contact's.
     opted_out: (contact id, field) of opt-outs made in Campaign. Returns (count, differences)."""
     wrong = []
-    contacts = {c["contactid"]: c for c in dynamics.rows("contacts")}
+    # A contact that lost a merge has no profile of its own any more.
+    contacts = {c["contactid"]: c for c in dynamics.rows("contacts") if not c.get("merged")}
     profiles = by_key([p for p in campaign.rows("profile") if len(p["externalId"]) == 36],
                       "externalId", wrong, "profile")
     wrong += [f"contact {k} has no profile" for k in contacts.keys() - profiles.keys()]

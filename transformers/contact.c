@@ -23,11 +23,16 @@ static enum result contact_process(void *state, const avro_value_t *in, struct t
 				   struct error *err)
 {
 	struct mapped_change change;
-	enum result r = mapping_apply(state, in, out->value, &change, err);
+	enum result r = mapping_apply(state, in, out->lacks, out->value, &change, err);
 
 	out->emit = change.emit;
 	out->tombstone = change.tombstone;
 	return r;
+}
+
+static const char *contact_lacks(void *state, const char *schema)
+{
+	return mapping_lacks(state, schema);
 }
 
 static bool contact_tombstone(void *state)
@@ -47,6 +52,7 @@ static const struct transformer contact = {
 		"flags are written only as opt-outs.",
     .open = contact_open,
     .process = contact_process,
+    .lacks = contact_lacks,
     .tombstone = contact_tombstone,
     .close = contact_close,
 };

@@ -22,11 +22,16 @@ static enum result entity_process(void *state, const avro_value_t *in, struct tr
 				  struct error *err)
 {
 	struct mapped_change change;
-	enum result r = mapping_apply(state, in, out->value, &change, err);
+	enum result r = mapping_apply(state, in, out->lacks, out->value, &change, err);
 
 	out->emit = change.emit;
 	out->tombstone = change.tombstone;
 	return r;
+}
+
+static const char *entity_lacks(void *state, const char *schema)
+{
+	return mapping_lacks(state, schema);
 }
 
 static bool entity_tombstone(void *state)
@@ -46,6 +51,7 @@ static const struct transformer custom_entity = {
 		"exactly once.",
     .open = entity_open,
     .process = entity_process,
+    .lacks = entity_lacks,
     .tombstone = entity_tombstone,
     .close = entity_close,
 };

@@ -42,18 +42,13 @@ static void check_alone(struct checker *k, const struct flow *f)
 }
 
 /* The columns that a way to find changes needs. */
-static void check_changes(const struct flow *f, const struct table *t, struct problems *p)
+static void check_changes(struct checker *k, const struct flow *f, const struct table *t)
 {
-	if (f->changes == CHANGES_TRACKING && !t->change_tracking)
-		problem(p, f->at,
-			"table %s has no change tracking: enable it in Dynamics and run `tideway "
-			"metadata pull`, or set \"changes\" to modifiedon, versionnumber or full",
-			f->table);
 	if (f->changes == CHANGES_MODIFIEDON && !table_column(t, "modifiedon"))
-		problem(p, f->at,
-			"table %s has no column modifiedon: set \"changes\" to "
-			"versionnumber or full",
-			f->table);
+		problem(
+		    &k->problems, doc_place(doc_get(f->node, "changes")),
+		    "table %s has no column modifiedon: set \"changes\" to versionnumber or full",
+		    f->table);
 }
 
 static void live_table(struct checker *k, struct place at, const struct table *saved,
@@ -76,7 +71,7 @@ static void check_table_flow(struct checker *k, const struct flow *f)
 	if (*f->resource && resource_load(k->c->metadata_dir, f->resource, &resource, &err) != OK)
 		problem(&k->problems, doc_place(doc_get(f->node, "resource")), "%s", err.text);
 	if (table)
-		check_changes(f, table, &k->problems);
+		check_changes(k, f, table);
 	if (table && resource)
 		m = mapping_compile(f, table, resource, &k->problems);
 	if (m) {
@@ -216,28 +211,6 @@ static void close_live(struct checker *k)
 
 /* ---- the command ------------------------------------------------------------------------------ */
 
-static void print_json(const struct checker *k)
-{
-	cJSON *all = cJSON_CreateObject(), *list = cJSON_AddArrayToObject(all, "mistakes");
-	cJSON *notes = cJSON_AddArrayToObject(all, "notes");
-
-	for (size_t i = 0; i < k->problems.count; i++) {
-		const struct problem *p = &k->problems.items[i];
-		cJSON *one = cJSON_CreateObject();
-		cJSON_AddStringToObject(one, "file", p->at.file ? p->at.file : "");
-		cJSON_AddNumberToObject(one, "line", p->at.line);
-		cJSON_AddNumberToObject(one, "column", p->at.column);
-		cJSON_AddStringToObject(one, "text", p->text);
-		cJSON_AddItemToArray(list, one);
-	}
-	for (int i = 0; i < 2; i++)
-		if (k->notes[i])
-			cJSON_AddItemToArray(notes, cJSON_CreateString(k->notes[i]));
-	_cleanup_(freep) char *text = cJSON_Print(all);
-	puts(text);
-	cJSON_Delete(all);
-}
-
 /* Reads count, too.  Microsoft, "requests limits and allocations": the base of a tenant. */
 enum { REQUESTS_A_DAY = 500000 };
 
@@ -261,6 +234,28 @@ static void print_requests(const struct config *c)
 		    100.0 * (double)busy / REQUESTS_A_DAY, REQUESTS_A_DAY);
 }
 
+static void print_json(const struct checker *k)
+{
+	cJSON *all = cJSON_CreateObject(), *list = cJSON_AddArrayToObject(all, "mistakes");
+	cJSON *notes = cJSON_AddArrayToObject(all, "notes");
+
+	for (size_t i = 0; i < k->problems.count; i++) {
+		const struct problem *p = &k->problems.items[i];
+		cJSON *one = cJSON_CreateObject();
+		cJSON_AddStringToObject(one, "file", p->at.file ? p->at.file : "");
+		cJSON_AddNumberToObject(one, "line", p->at.line);
+		cJSON_AddNumberToObject(one, "column", p->at.column);
+		cJSON_AddStringToObject(one, "text", p->text);
+		cJSON_AddItemToArray(list, one);
+	}
+	for (int i = 0; i < 2; i++)
+		if (k->notes[i])
+			cJSON_AddItemToArray(notes, cJSON_CreateString(k->notes[i]));
+	_cleanup_(freep) char *text = cJSON_Print(all);
+	puts(text);
+	cJSON_Delete(all);
+}
+
 static void print_text(const struct checker *k)
 {
 	size_t n = k->problems.count, flows = k->c ? k->c->flow_count : 0;
@@ -272,12 +267,12 @@ static void print_text(const struct checker *k)
 	for (int i = 0; i < 2; i++)
 		if (k->notes[i])
 			printf("%s\n", k->notes[i]);
-	if (n)
+	if (n) {
 		fprintf(stderr, "%zu mistake%s\n", n, n == 1 ? "" : "s");
-	else
+	} else {
 		printf("%s: %zu flow%s, no mistakes\n", k->c->path, flows, flows == 1 ? "" : "s");
-	if (!n)
 		print_requests(k->c);
+	}
 }
 
 /* In the order of the files, then of the lines. */
@@ -293,10 +288,13 @@ static int by_place(const void *a, const void *b)
 int command_check(int argc, char **argv)
 {
 	bool json = false, offline = false;
-	struct option_spec specs[] = {
-	    {.name = "json", .help = "one JSON object on stdout, for machines", .flag = &json},
-	    {.name = "offline", .help = "ask no live system", .flag = &offline},
-	    {0}};
+	struct option_spec specs[] = {{.name = "json",
+				       .help = "one JSON object on stdout; default: lines of text",
+				       .flag = &json},
+				      {.name = "offline",
+				       .help = "ask no live system; default: those that answer",
+				       .flag = &offline},
+				      {0}};
 	struct command_line line = {
 	    .name = "tideway check",
 	    .arguments = "",
@@ -319,6 +317,8 @@ int command_check(int argc, char **argv)
 	/* Connections with mistakes in them lead nowhere. */
 	if (c && !offline && !k.problems.count)
 		open_live(&k);
+	if (c)
+		kafka_check(c, &k.problems);
 	for (size_t i = 0; c && i < c->flow_count; i++) {
 		const struct flow *f = &c->flows[i];
 		if (f->kind != FLOW_EMAIL_EVENTS)

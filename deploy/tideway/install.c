@@ -91,7 +91,8 @@ static void add_requirement(cJSON *to)
 	cJSON *level = cJSON_AddObjectToObject(to, "RequiredLevel");
 	cJSON_AddStringToObject(level, "Value", "None");
 	cJSON_AddBoolToObject(level, "CanBeChanged", true);
-	cJSON_AddStringToObject(level, "ManagedPropertyLogicalName", "canmodifyrequirementlevelsettings");
+	cJSON_AddStringToObject(level, "ManagedPropertyLogicalName",
+				"canmodifyrequirementlevelsettings");
 }
 
 /* "adobe_emailsend" is the schema name, too: a logical name is its lower case. */
@@ -141,9 +142,9 @@ static cJSON *activity_column(const struct activity_config *a, int i)
 
 static cJSON *activity_table(const struct activity_config *a, enum event_kind kind)
 {
-	static const char *const labels[] = {"Adobe Campaign Email Send", "Adobe Campaign Email Open",
-					     "Adobe Campaign Email URL Click",
-					     "Adobe Campaign Email Bounce"};
+	static const char *const labels[] = {
+	    "Adobe Campaign Email Send", "Adobe Campaign Email Open",
+	    "Adobe Campaign Email URL Click", "Adobe Campaign Email Bounce"};
 	cJSON *t = cJSON_CreateObject(), *list, *subject;
 	char plural[80];
 

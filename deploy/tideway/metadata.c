@@ -8,12 +8,18 @@
 #include "command.h"
 #include "dataverse.h"
 
+enum { PULLS_MAX = 64 };
+
 struct puller {
 	const struct config *c;
 	struct dataverse dataverse;
 	struct campaign campaign;
-	const char *done[64];
+	const char *done[PULLS_MAX];
 	size_t done_count;
+	/* Asked first, saved then: a pull that fails half-way changes no file. */
+	struct table *tables[PULLS_MAX];
+	struct resource *resources[PULLS_MAX];
+	size_t table_count, resource_count;
 };
 
 static bool is_done(struct puller *p, const char *name)
@@ -21,7 +27,7 @@ static bool is_done(struct puller *p, const char *name)
 	for (size_t i = 0; i < p->done_count; i++)
 		if (!strcmp(p->done[i], name))
 			return true;
-	if (p->done_count < 64)
+	if (p->done_count < PULLS_MAX)
 		p->done[p->done_count++] = name;
 	return false;
 }
@@ -32,13 +38,11 @@ static enum result pull_table(struct puller *p, const char *name, struct error *
 
 	if (is_done(p, name))
 		return OK;
+	if (p->table_count == PULLS_MAX)
+		return error_config(err, "too-many", "more than %d tables", PULLS_MAX);
 	enum result r = dataverse_table(&p->dataverse, name, mono_now(), &t, err);
 	if (r == OK)
-		r = table_save(p->c->metadata_dir, t, err);
-	if (r == OK)
-		printf("%s/dataverse.%s.json: %zu columns\n", p->c->metadata_dir, name,
-		       t->column_count);
-	table_free(t);
+		p->tables[p->table_count++] = t;
 	return r;
 }
 
@@ -48,13 +52,27 @@ static enum result pull_resource(struct puller *p, const char *name, struct erro
 
 	if (is_done(p, name))
 		return OK;
+	if (p->resource_count == PULLS_MAX)
+		return error_config(err, "too-many", "more than %d resources", PULLS_MAX);
 	enum result r = campaign_resource(&p->campaign, name, mono_now(), &res, err);
 	if (r == OK)
-		r = resource_save(p->c->metadata_dir, res, err);
-	if (r == OK)
-		printf("%s/campaign.%s.json: %zu attributes\n", p->c->metadata_dir, name,
-		       res->attribute_count);
-	resource_free(res);
+		p->resources[p->resource_count++] = res;
+	return r;
+}
+
+static enum result save_all(const struct puller *p, struct error *err)
+{
+	const char *dir = p->c->metadata_dir;
+	enum result r = OK;
+
+	for (size_t i = 0; i < p->table_count && r == OK; i++)
+		if ((r = table_save(dir, p->tables[i], err)) == OK)
+			printf("%s/dataverse.%s.json: %zu columns\n", dir, p->tables[i]->name,
+			       p->tables[i]->column_count);
+	for (size_t i = 0; i < p->resource_count && r == OK; i++)
+		if ((r = resource_save(dir, p->resources[i], err)) == OK)
+			printf("%s/campaign.%s.json: %zu attributes\n", dir, p->resources[i]->name,
+			       p->resources[i]->attribute_count);
 	return r;
 }
 
@@ -88,6 +106,12 @@ static enum result pull(const struct config *c, struct error *err)
 		      a->credentials.client_secret, a->credentials.scope);
 	for (size_t i = 0; i < c->flow_count && r == OK; i++)
 		r = pull_flow(&p, &c->flows[i], err);
+	if (r == OK)
+		r = save_all(&p, err);
+	for (size_t i = 0; i < p.table_count; i++)
+		table_free(p.tables[i]);
+	for (size_t i = 0; i < p.resource_count; i++)
+		resource_free(p.resources[i]);
 	dataverse_free(&p.dataverse);
 	campaign_free(&p.campaign);
 	http_free(http);

@@ -47,7 +47,7 @@ struct planner {
 	struct campaign campaign;
 	avro_value_t source, target;
 	long counts[OUTCOMES], gets;
-	bool said_missing;
+	bool said_missing, lacks;
 };
 
 /* ---- reading ---------------------------------------------------------------------------------- */
@@ -139,6 +139,8 @@ static enum result decode(struct planner *p, const struct row *row, struct error
 	if (!record_copy_by_name(written, &p->source))
 		return error_reject(err, "wire-format", "schema %d is none of this table", id);
 	say_missing(p, written);
+	const char *schema = wire_written_schema(p->wire, row->value, row->len, &id);
+	p->lacks = schema && mapping_lacks(p->mapping, schema);
 	return OK;
 }
 
@@ -221,7 +223,7 @@ static enum result plan_row(struct planner *p, const struct row *row, enum outco
 	if (r != OK)
 		return r;
 	avro_value_reset(&p->target);
-	r = mapping_apply(p->mapping, &p->source, &p->target, &change, err);
+	r = mapping_apply(p->mapping, &p->source, p->lacks, &p->target, &change, err);
 	if (r != OK)
 		return r;
 	if (!change.emit) {
@@ -339,14 +341,17 @@ int command_plan(int argc, char **argv)
 	struct planner p = {.sample = -1, .since = {-1}};
 	struct option_spec specs[] = {
 	    {.name = "flow", .arg = "NAME", .help = "the flow; no default", .text = &flow_name},
-	    {.name = "key", .arg = "ID", .help = "only this row", .text = &p.key},
+	    {.name = "key",
+	     .arg = "ID",
+	     .help = "only this row; default: those of --sample",
+	     .text = &p.key},
 	    {.name = "sample",
 	     .arg = "N",
 	     .help = "the first N rows of the topic; 0 is all; default: 100",
 	     .number = &p.sample},
 	    {.name = "since",
 	     .arg = "TIME",
-	     .help = "rows that came since, like 2026-01-31T00:00:00Z",
+	     .help = "rows that came since; default: whenever",
 	     .text = &since},
 	    {0}};
 	struct command_line line = {

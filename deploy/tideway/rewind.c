@@ -136,7 +136,7 @@ static char *mark_of(const struct rewind *how, const struct place_in *at,
 	m.ahead = left_behind && m.ahead > at->next ? m.ahead : at->next;
 	m.force = how->force && at->next < at->high ? at->high : 0;
 	m.sweep_from = how->memory && complete ? at->next : 0;
-	m.sweep_end = how->memory && complete ? at->high : 0;
+	m.sweep_end = how->memory && complete ? at->high + 1 : 0;
 	m.sweep_max = m.sweep_end ? how->max_deletes : 0;
 	return xstrndup(text, mark_format(&m, text));
 }

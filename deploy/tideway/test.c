@@ -245,7 +245,7 @@ static void judge(const struct prepared *f, struct node map, const avro_value_t 
 	struct mapped_change change;
 	struct error err;
 	struct body body;
-	enum result r = mapping_apply(f->mapping, source, target, &change, &err);
+	enum result r = mapping_apply(f->mapping, source, false, target, &change, &err);
 
 	if (r != OK || rejected) {
 		if (r == OK)

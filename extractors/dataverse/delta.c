@@ -150,7 +150,7 @@ enum result delta_step(struct extraction *x, struct extract_output *o, struct po
 		return r;
 	x->token_proved = true;
 	if (is_restored(p, &page)) {
-		dataverse_page_free(&page);
+		dataverse_page_free(&x->dataverse, &page);
 		p->version = p->floor = p->version_before = 0;
 		return heal(x, p, now, "the environment was restored to lower versions", "");
 	}
@@ -162,7 +162,7 @@ enum result delta_step(struct extraction *x, struct extract_output *o, struct po
 	} else if (r == OK) {
 		end_pass(x, p, page.delta);
 	}
-	dataverse_page_free(&page);
+	dataverse_page_free(&x->dataverse, &page);
 	if (r == RETRY && extraction_is_trouble(err) && x->trouble + 1 >= TROUBLE_MAX)
 		return heal(x, p, now, "changes cannot be read on", err->text);
 	return r;

@@ -78,6 +78,6 @@ enum result poll_step(struct extraction *x, struct extract_output *o, struct pos
 	} else if (r == OK) {
 		end_pass(x, p);
 	}
-	dataverse_page_free(&page);
+	dataverse_page_free(&x->dataverse, &page);
 	return r;
 }

@@ -219,6 +219,6 @@ enum result scan_step(struct extraction *x, struct extract_output *o, struct pos
 			p->version_before = p->version;
 		report(x, p);
 	}
-	dataverse_page_free(&page);
+	dataverse_page_free(&x->dataverse, &page);
 	return r;
 }

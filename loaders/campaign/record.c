@@ -132,6 +132,7 @@ bool write_merge(void *state, const struct load_record *earlier, struct load_rec
 	struct write *after = later->record;
 
 	(void)state;
+	after->seen = before->seen;
 	if (!after->patch)
 		return true;
 	if (!before->patch || !after->create || !before->create)

@@ -96,7 +96,7 @@ static enum result read_since(struct dataverse_loader *l, const char *condition,
 							 json_string(row, "_masterid_value"));
 		if (page.next)
 			url = xstrdup(page.next);
-		dataverse_page_free(&page);
+		dataverse_page_free(&l->dataverse, &page);
 	}
 	free(url);
 	return r;

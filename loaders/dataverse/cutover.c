@@ -86,7 +86,7 @@ static enum result read_table(struct dataverse_loader *l, enum event_kind kind, 
 		cJSON_ArrayForEach(row, page.rows) take(l->cutover, kind, a, row);
 		if (page.next)
 			url = xstrdup(page.next);
-		dataverse_page_free(&page);
+		dataverse_page_free(&l->dataverse, &page);
 	}
 	free(url);
 	return r;

@@ -13,7 +13,8 @@ STAGES = {"contacts": ("extract-dataverse", "transform-contact", "load-campaign"
           "email-events": ("extract-campaign-logs", "transform-marketing-event", "load-dataverse")}
 # Laid over deploy/tideway.yaml; written as JSON, which is YAML.
 QUICK = {"connections": {"kafka": {"session.timeout.ms": 2000, "heartbeat.interval.ms": 300}},
-         "flows": {flow: {"poll": "200ms"} for flow in STAGES}}
+         # After a kill a loader waits one request_timeout before it writes.
+         "flows": {flow: {"poll": "200ms", "request_timeout": "2s"} for flow in STAGES}}
 
 
 def expect(condition, text):
@@ -42,7 +43,7 @@ class Sandbox:
                 return True
             except OSError:
                 return False
-        wait_until(answers, 10, f"{name} to answer")
+        wait_until(answers, 90, f"{name} to answer")
 
     def stop(self):
         if self.process.poll() is None:

@@ -96,11 +96,18 @@ def test_wrong_credentials_end_with_100(case):
     good = dict(case.world_env.env)
     case.world_env.env = dict(good, DATAVERSE_CLIENT_SECRET="wrong-secret-value")
     ends(case, "extract-dataverse", "contacts", 100, "invalid_client")
+    case.configure({"metadata": case.world.path("metadata", "x")[:-2]})
+    for file in os.listdir(SAVED):
+        shutil.copy(os.path.join(SAVED, file), case.world.path("metadata", file))
     case.world_env.env = dict(good, CAMPAIGN_CLIENT_SECRET="wrong-secret-value")
     ends(case, "load-campaign", "contacts", 100, "invalid_client")
     code, out, err = case.tideway("metadata", "pull", check=False)
     expect(code in (100, 111) and "wrong-secret-value" not in out + err,
            f"metadata pull with a wrong secret: {code} {out}{err}")
+    for file in os.listdir(SAVED):
+        with open(os.path.join(SAVED, file), encoding="utf-8") as a, \
+                open(case.world.path("metadata", file), encoding="utf-8") as b:
+            expect(a.read() == b.read(), f"a pull that failed changed {file}")
     case.world_env.env = good
     key = case.world.path("config", f"{case.name}.key")
     subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", key], check=True)
@@ -180,7 +187,7 @@ def test_an_api_that_goes_away_fills_no_dead_letters(case):
     case.campaign_box.fault(path="/acme/campaign/*", status=503, count=1000000)
     ids = [c["contactid"] for c in case.dynamics.rows("contacts")]
     case.dynamics.update_many("contacts", "contact", "contactid", {i: {"jobtitle": "1"} for i in ids})
-    case.wait(lambda: case.campaign_box.count(status=503) > 40, 20, "some 503s")
+    case.wait(lambda: case.campaign_box.count(status=503) > 10, 20, "some 503s")
     case.dynamics_box.fault(path="/api/*", close=True, count=1000000)
     case.campaign_box.no_faults()
     case.campaign_box.fault(path="/acme/campaign/*", close=True, count=1000000)

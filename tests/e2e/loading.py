@@ -18,6 +18,9 @@ DUPLICATE = json.dumps(
     "key value violates unique constraint \"x\" DETAIL: Key (semail)=(a@example.com) already exists.")
 OOPS = json.dumps({"code": 500, "message": "Oops. Something went wrong. Check your URI and try again."})
 
+# Answers that take long are waited for.
+SLOW = {"flows": {"contacts": {"request_timeout": "15s"}}}
+
 
 def loader(case, program="load-campaign"):
     return next(s for s in case.stages if s.program == program and s.running())
@@ -173,7 +176,7 @@ def test_what_products_say_about_a_record_shows_nothing_of_it(case):
 def test_a_frozen_loader_does_not_bring_back_an_old_version(case):
     """A loader is frozen with a request out until its partitions are another's, and thaws to an answer
     that says: again. It is not its record any more."""
-    case.setup("contacts", contacts=40)
+    case.setup("contacts", contacts=40, overlay=SLOW)
     case.start("contacts")
     case.agree()
     frozen = loader(case)
@@ -189,7 +192,7 @@ def test_a_frozen_loader_does_not_bring_back_an_old_version(case):
     frozen.signal(signal.SIGSTOP)
     case.world_env.stages.remove(frozen)
     case.start("contacts", "load-campaign", name="other")
-    wait_until(lambda: title(case, key) == "1", 20, "the other one to write the first")
+    wait_until(lambda: title(case, key) == "1", 40, "the other one to write the first")
     case.dynamics.update("contacts", key, {"jobtitle": "2"})
     wait_until(lambda: title(case, key) == "2", 20, "the other one to write the second")
     frozen.signal(signal.SIGCONT)
@@ -204,7 +207,7 @@ def test_a_frozen_loader_does_not_bring_back_an_old_version(case):
 def test_a_loader_that_lets_go_waits_for_what_is_out(case):
     """A second loader joins while slow requests are out: each is answered before its partition moves,
     so nothing is written twice and no version comes back."""
-    case.setup("contacts", contacts=60)
+    case.setup("contacts", contacts=60, overlay=SLOW)
     case.start("contacts")
     case.agree()
     case.drained("contacts", "load-campaign")
@@ -222,7 +225,7 @@ def test_a_loader_that_lets_go_waits_for_what_is_out(case):
 
 def test_a_late_refusal_while_a_second_loader_joins_is_not_sent_again(case):
     """A record is out for long and then refused with 503 while its partition moves to another."""
-    case.setup("contacts", contacts=30)
+    case.setup("contacts", contacts=30, overlay=SLOW)
     case.start("contacts")
     case.agree()
     case.drained("contacts", "load-campaign")

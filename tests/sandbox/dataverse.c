@@ -4,6 +4,7 @@
  * name of what is not implemented, 400 to an unknown property, never 200 to something ignored.
  */
 #include "dataverse/protect.h"
+#include "dataverse/query.h"
 #include "dataverse/write.h"
 
 #include <libgen.h>
@@ -138,6 +139,9 @@ static void on_row(struct dataverse *d, struct table *t, const char *key, const 
 		return;
 	if (!key_find(d, t, &k))
 		key_absent(t, &k, rep);
+	else if (key[len + 1] == '/' && (request_header(req, "Range") ||
+					 !strncmp(req->query, "size=", 5))) /* a download */
+		api_not_implemented(rep, "file and image columns");
 	else if (key[len + 1] == '/')
 		api_read_behind(d, t, k.id, key + len + 1, req, rep);
 	else if (key[len + 1])
@@ -161,18 +165,22 @@ static bool is_definition(const char *path, size_t n)
 static void api_get(struct dataverse *d, const char *rest, const struct request *req,
 		    struct reply *rep)
 {
+	static const char *const none[] = {NULL}, *const of_model[] = {"annotations", NULL};
 	size_t n = strcspn(rest, "(/");
 
 	if (!*rest) {
-		service_document(d, req, rep);
+		if (query_only(req, none, rep))
+			service_document(d, req, rep);
 		return;
 	}
 	if (!strcmp(rest, "WhoAmI") || !strcmp(rest, "WhoAmI()")) {
-		whoami(d, req, rep);
+		if (query_only(req, none, rep))
+			whoami(d, req, rep);
 		return;
 	}
 	if (!strcmp(rest, "$metadata")) {
-		api_csdl(d, req, rep);
+		if (query_only(req, of_model, rep))
+			api_csdl(d, req, rep);
 		return;
 	}
 	if (*rest == '$') {
@@ -194,6 +202,34 @@ static void api_get(struct dataverse *d, const char *rest, const struct request 
 		on_set(d, t, rest + n, req, rep);
 }
 
+/* "Include additional details with errors" in "Compose HTTP requests and handle errors". What needs a
+ * plug-in's trace is not there. */
+static void annotate_error(const struct request *req, struct reply *rep)
+{
+	static const char name[] = "@Microsoft.PowerApps.CDS.HelpLink";
+	char list[2000], link[200];
+	cJSON *json, *error;
+
+	if (rep->status < 400 || !rep->body ||
+	    !api_prefers(req, "odata.include-annotations", list, sizeof list) ||
+	    (!query_wants(list, name + 1)))
+		return;
+	json = cJSON_ParseWithLength(rep->body, rep->body_len);
+	error = cJSON_GetObjectItemCaseSensitive(json, "error");
+	const char *code = cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(error, "code"));
+	if (code) {
+		snprintf(link, sizeof link,
+			 "http://go.microsoft.com/fwlink/?LinkID=398563&error="
+			 "Microsoft.Crm.CrmException%%3a%s&client=platform",
+			 strncmp(code, "0x", 2) ? code : code + 2);
+		cJSON_AddStringToObject(error, name, link);
+		free(rep->body);
+		rep->body = cJSON_PrintUnformatted(json);
+		rep->body_len = strlen(rep->body);
+	}
+	cJSON_Delete(json);
+}
+
 void api_dispatch(struct dataverse *d, const struct request *req, struct reply *rep)
 {
 	static const char *const impersonation[] = {"CallerObjectId", "MSCRMCallerID"};
@@ -202,6 +238,7 @@ void api_dispatch(struct dataverse *d, const struct request *req, struct reply *
 	for (size_t i = 0; i < sizeof impersonation / sizeof *impersonation; i++)
 		if (request_header(req, impersonation[i])) {
 			api_not_implemented(rep, impersonation[i]);
+			annotate_error(req, rep);
 			free(path);
 			return;
 		}
@@ -224,6 +261,7 @@ void api_dispatch(struct dataverse *d, const struct request *req, struct reply *
 		else
 			route_write(d, rest, req, rep);
 	}
+	annotate_error(req, rep);
 	free(path);
 }
 
@@ -258,6 +296,10 @@ static void handle(void *state, const struct request *req, struct reply *rep)
 		token_endpoint(d, req->path, req, rep);
 	} else if (ends_with(req->path, "/oauth2/token")) {
 		api_not_implemented(rep, "the v1.0 token endpoint");
+	} else if (!strncmp(req->path, "/api/data/v", 11) &&
+		   strncmp(req->path, API, sizeof API - 1)) {
+		if (token_authorized(d, req, rep))
+			api_not_implemented(rep, "another version of the Web API than v9.2");
 	} else if (!strncmp(req->path, API, sizeof API - 1)) {
 		if (token_authorized(d, req, rep)) {
 			snprintf(d->user, sizeof d->user, "%s", d->users[d->caller]);

@@ -48,7 +48,7 @@ static void bodies(const char *flow, const char *row, const char *patch, const c
 		cJSON_AddItemToObject(json, "row", cJSON_Parse(row));
 	assert_int_equal(record_from_json(json, &source, &err), OK);
 	cJSON_Delete(json);
-	assert_int_equal(mapping_apply(m, &source, &target, &change, &err), OK);
+	assert_int_equal(mapping_apply(m, &source, false, &target, &change, &err), OK);
 	assert_true(change.emit);
 	assert_int_equal(body_of(m, &target, &body, &err), OK);
 	char *text = cJSON_PrintUnformatted(body.patch);

@@ -75,12 +75,12 @@ SHOWS(a_deletion_is_told_from_a_row)
 #define TOKEN ANSWER("200 OK", "", "{\"access_token\":\"t\",\"expires_in\":3599}")
 
 static struct server server;
+static struct dataverse d; /* of the page, until done() */
 
 /* One page from a server that answers with body; returns the result. */
 static enum result page(const char *body, struct dataverse_page *p, struct error *err)
 {
 	struct http *h = http_new("test/1", NULL);
-	struct dataverse d;
 	char *text = NULL;
 
 	if (asprintf(&text, ANSWER("200 OK", "", "%s"), body) < 0)
@@ -88,11 +88,16 @@ static enum result page(const char *body, struct dataverse_page *p, struct error
 	server_start(&server, (const char *const[]){TOKEN, text, NULL});
 	dataverse_init(&d, h, server.url, server.url, "me", "pass", "scope");
 	enum result r = dataverse_page(&d, server.url, true, 5000, (mono_time){1}, p, err);
-	dataverse_free(&d);
 	http_free(h);
 	server_stop(&server);
 	free(text);
 	return r;
+}
+
+static void done(struct dataverse_page *p)
+{
+	dataverse_page_free(&d, p);
+	dataverse_free(&d);
 }
 
 SHOWS(a_link_to_another_host_is_not_followed)
@@ -102,7 +107,7 @@ SHOWS(a_link_to_another_host_is_not_followed)
 
 	assert_int_not_equal(
 	    page("{\"value\":[],\"@odata.nextLink\":\"http://evil.example/x\"}", &p, &err), OK);
-	dataverse_page_free(&p);
+	done(&p);
 }
 
 SHOWS(a_page_that_is_none_is_not_taken_for_the_last_one)
@@ -114,7 +119,7 @@ SHOWS(a_page_that_is_none_is_not_taken_for_the_last_one)
 		struct error err;
 		if (page(bad[i], &p, &err) == OK)
 			fail_msg("taken for a page: %s", bad[i]);
-		dataverse_page_free(&p);
+		done(&p);
 	}
 }
 
@@ -131,7 +136,7 @@ SHOWS(numbers_of_a_page_keep_their_digits_and_its_preferences_are_sent)
 	assert_contains(server.requests[1], "Authorization: Bearer t");
 	assert_contains(server.requests[1], "odata.track-changes");
 	assert_contains(server.requests[1], "odata.maxpagesize=5000");
-	dataverse_page_free(&p);
+	done(&p);
 }
 
 int main(void)

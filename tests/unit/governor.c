@@ -206,11 +206,10 @@ static long simulate(struct governor *g, size_t n, struct quota *q, int64_t late
 					flight[c][kept++] = flight[c][i];
 					continue;
 				}
-				mono_time until = at(ms + 1000);
-				governor_answered(&g[c], at(ms), at(flight[c][i].sent),
-						  flight[c][i].good ? GOVERNOR_GOOD
-								    : GOVERNOR_QUOTA,
-						  flight[c][i].good ? (mono_time){0} : until);
+				mono_time until = at(flight[c][i].good ? -1000000 : ms + 1000);
+				governor_answered(
+				    &g[c], at(ms), at(flight[c][i].sent),
+				    flight[c][i].good ? GOVERNOR_GOOD : GOVERNOR_QUOTA, until);
 				served[c] += flight[c][i].good;
 				if (!flight[c][i].good)
 					floor[c] = ms + 1000;

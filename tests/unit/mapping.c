@@ -69,16 +69,23 @@ SHOWS(mappings_that_cannot_be_are_refused)
 
 SHOWS(consent_is_never_given_by_accident)
 {
-	/* values and defaults that would write false, for each of the eight */
-	for (size_t i = 0; consent_flags[i]; i++) {
-		char fields[200];
-		snprintf(fields, sizeof fields, "{from: donotemail, to: %s, default: false}",
-			 consent_flags[i]);
-		refused(fields, consent_flags[i]);
-		snprintf(fields, sizeof fields, "{from: donotemail, to: %s, values: {true: false}}",
-			 consent_flags[i]);
-		refused(fields, consent_flags[i]);
-	}
+	/* Whatever says false in so many words, for each of the eight. */
+	static const char *const says_false[] = {
+	    "{from: donotemail, to: %s, default: false}",
+	    "{constant: \"false\", to: %s}",
+	    "{from: donotemail, to: %s, values: {true: false}}",
+	    "{from: gendercode, to: %s, values: {1: true}, otherwise: false}",
+	    "{from: donotemail, to: %s, when_null: clear}",
+	};
+	for (size_t i = 0; consent_flags[i]; i++)
+		for (size_t k = 0; k < sizeof says_false / sizeof *says_false; k++) {
+			char fields[200];
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wformat-nonliteral"
+			snprintf(fields, sizeof fields, says_false[k], consent_flags[i]);
+#pragma GCC diagnostic pop
+			refused(fields, consent_flags[i]);
+		}
 }
 
 SHOWS(the_eight_flags_are_these)
@@ -127,7 +134,7 @@ static enum result map(const char *fields, const char *row, char *out, size_t si
 		fail_msg("the row is no source record: %s", err->text);
 	cJSON_Delete(json);
 	struct mapped_change change;
-	r = mapping_apply(m, &source, &target, &change, err);
+	r = mapping_apply(m, &source, false, &target, &change, err);
 	if (r == OK) {
 		json = record_to_json(&target);
 		char *text = cJSON_PrintUnformatted(cJSON_GetObjectItem(json, "row"));
@@ -160,6 +167,31 @@ static void rejects(const char *fields, const char *row, const char *word)
 	if (map(fields, row, out, sizeof out, &err) != REJECT)
 		fail_msg("not rejected: %s", row);
 	assert_contains(err.text, word);
+}
+
+SHOWS(no_false_gets_past_the_guard_however_it_is_made)
+{
+	static const struct {
+		const char *field, *row;
+	} made[] = {
+	    {"{from: donotemail, to: %s}", "{\"donotemail\":false}"},
+	    {"{from: donotemail, to: %s}", "{}"},
+	    {"{from: donotemail, to: %s, convert: invert}", "{\"donotemail\":true}"},
+	    {"{any: [donotemail, donotfax], to: %s}", "{\"donotemail\":false,\"donotfax\":false}"},
+	    {"{from: nickname, to: %s, values: {yes: true}}", "{\"nickname\":\"false\"}"},
+	    {"{from: nickname, to: %s, values: {yes: true}, otherwise: ~}",
+	     "{\"nickname\":\"no\"}"},
+	};
+	for (size_t i = 0; consent_flags[i]; i++)
+		for (size_t k = 0; k < sizeof made / sizeof *made; k++) {
+			char field[200], want[100];
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wformat-nonliteral"
+			snprintf(field, sizeof field, made[k].field, consent_flags[i]);
+#pragma GCC diagnostic pop
+			snprintf(want, sizeof want, "{\"%s\":null}", consent_flags[i]);
+			maps(field, made[k].row, want);
+		}
 }
 
 SHOWS(fields_are_renamed_and_nested)
@@ -284,6 +316,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(mappings_that_cannot_be_are_refused),
 	    cmocka_unit_test(consent_is_never_given_by_accident),
+	    cmocka_unit_test(no_false_gets_past_the_guard_however_it_is_made),
 	    cmocka_unit_test(the_eight_flags_are_these),
 	    cmocka_unit_test(fields_are_renamed_and_nested),
 	    cmocka_unit_test(choices_are_mapped_by_value_label_or_replacement),

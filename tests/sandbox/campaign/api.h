@@ -87,6 +87,8 @@ char *value_accept(const struct call *call, const struct resource *r, const stru
 cJSON *value_json(const struct field *f, const char *value);
 
 /* record.c */
+/* Follows from other fields, and is not kept. */
+bool field_computed(const struct field *f);
 cJSON *record_json(const struct call *call, struct resource *r, const struct record *rec,
 		   bool with_href);
 const char *record_title(const struct resource *r, const struct record *rec, char *out,

@@ -127,7 +127,8 @@ static bool all_known(const struct call *call, const struct query *q)
 /* A cursor holds the value of the field it is sorted by. */
 bool field_sortable(const struct field *f)
 {
-	return f->kind != K_LINK && f->kind != K_COLLECTION && f->length <= 255;
+	return !field_computed(f) && f->kind != K_LINK && f->kind != K_COLLECTION &&
+	       f->length <= 255;
 }
 
 static bool read_order(const struct call *call, struct resource *r, struct options *o)

@@ -24,6 +24,44 @@ const char *record_title(const struct resource *r, const struct record *rec, cha
 	return out;
 }
 
+bool field_computed(const struct field *f)
+{
+	return !strcmp(f->path, "title") || json_text(f->json, "yearsSince") ||
+	       json_text(f->json, "domainOf");
+}
+
+/* Whole years from a day to now. */
+static int years_since(const struct call *call, const char *day)
+{
+	char now[32];
+	int y, m, d, ny, nm, nd;
+
+	time_text(store_now_ms(&call->c->store), now);
+	if (sscanf(day, "%4d-%2d-%2d", &y, &m, &d) != 3 ||
+	    sscanf(now, "%4d-%2d-%2d", &ny, &nm, &nd) != 3)
+		return 0;
+	int years = ny - y - (nm < m || (nm == m && nd < d));
+	return years > 0 ? years : 0;
+}
+
+/* What follows from another field: age from birthDate (0 without one, as in real answers), domain
+ * from email. */
+static cJSON *computed(const struct call *call, const struct resource *r, const struct field *f,
+		       const struct record *rec)
+{
+	const char *of = json_text(f->json, "yearsSince");
+	char text[800];
+
+	if (!strcmp(f->path, "title"))
+		return cJSON_CreateString(record_title(r, rec, text, sizeof text));
+	int i = resource_field(r, of ? of : json_text(f->json, "domainOf"));
+	const char *value = i >= 0 ? rec->values[i] : "";
+	if (of)
+		return cJSON_CreateNumber(years_since(call, value));
+	const char *at = strrchr(value, '@');
+	return cJSON_CreateString(at ? at + 1 : "");
+}
+
 static cJSON *group_of(cJSON *o, const char *path, const char *dot)
 {
 	char name[100];
@@ -47,8 +85,8 @@ static void add_field(const struct call *call, cJSON *o, struct resource *r, int
 	} else if (dot) {
 		cJSON_AddItemToObject(group_of(o, f->path, dot), dot + 1,
 				      value_json(f, rec->values[i]));
-	} else if (!strcmp(f->path, "title")) {
-		cJSON_AddStringToObject(o, "title", record_title(r, rec, text, sizeof text));
+	} else if (field_computed(f)) {
+		cJSON_AddItemToObject(o, f->path, computed(call, r, f, rec));
 	} else {
 		cJSON_AddItemToObject(o, f->path, value_json(f, rec->values[i]));
 	}

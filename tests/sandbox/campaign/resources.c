@@ -7,6 +7,7 @@
  *   builtIn, nested                 see store.h
  *   titleOf                         fields that make the title
  *   fields  name -> {type, length, readOnly, extension, default, values, stamp, dataPolicy, ..}
+ *     yearsSince, domainOf: another field that this one follows from, and is not kept
  *     links {"type":"link", "resTarget":R, "cardinality":"1" or "0..1" (default),
  *            "join":{field here: field there} or nothing (by PKey or key in the body),
  *            "integrity":"neutral" (default of joins), "normal", "own" or "define"}

@@ -86,13 +86,27 @@ bool field_shown(const struct call *call, const struct field *f)
 	return !extension || call->root != ROOT_PLAIN;
 }
 
+/* Only lists and filters have parameters; elsewhere one would be passed over. */
+static bool no_parameters(const struct call *call)
+{
+	const char *s = call->req->query;
+	char name[80];
+
+	if (!*s)
+		return true;
+	snprintf(name, sizeof name, "the parameter %.*s here", (int)strcspn(s, "=&") % 60, s);
+	return acs_not_implemented(call->rep, name);
+}
+
 /* ---- one record ------------------------------------------------------------------------------- */
 
 static void one(const struct call *call, struct resource *r, const char *id)
 {
 	struct record rec = record_new(r);
 
-	if (is_method(call, "PATCH")) {
+	if (is_method(call, "GET") && !no_parameters(call)) {
+		; /* answered */
+	} else if (is_method(call, "PATCH")) {
 		write_patch(call, r, id);
 	} else if (is_method(call, "GET")) {
 		if (record_find(call, r, id, &rec))
@@ -141,14 +155,17 @@ static void resource(const struct call *call, const char *rest)
 		return;
 	}
 	snprintf(call->rep->route, sizeof call->rep->route, "%s", r->name);
+	if (!is_method(call, "GET") && !no_parameters(call))
+		return;
 	bool slash = !strcmp(tail, "/") && json_flag(r->json, "postWithSlash");
 	if (is_method(call, "POST") && (!*tail || slash))
 		write_create(call, r, -1, NULL);
 	else if (is_method(call, "POST") && !strcmp(tail, "/"))
 		fail_url(call);
-	else if (!strcmp(tail, "/metadata"))
-		metadata_answer(call, r, "");
-	else if (!tail[strspn(tail, "/")] && !is_method(call, "GET"))
+	else if (!strcmp(tail, "/metadata")) {
+		if (no_parameters(call))
+			metadata_answer(call, r, "");
+	} else if (!tail[strspn(tail, "/")] && !is_method(call, "GET"))
 		fail_method(call);
 	else if (tail[strspn(tail, "/")])
 		inside(call, r, tail);
@@ -159,11 +176,14 @@ static void resource(const struct call *call, const char *rest)
 /* rest: the undecoded path behind the root */
 static void root_answer(const struct call *call, const char *rest)
 {
-	if (!*rest)
-		metadata_resources(call);
-	else if (!strncmp(rest, "resourceType/", 13))
-		metadata_answer(call, NULL, rest + 13);
-	else if (!strncmp(rest, "history", 7) && call->root == ROOT_PLAIN && strchr("/", rest[7]))
+	if (!*rest || !strncmp(rest, "resourceType/", 13)) {
+		if (!no_parameters(call))
+			return;
+		if (*rest)
+			metadata_answer(call, NULL, rest + 13);
+		else
+			metadata_resources(call);
+	} else if (!strncmp(rest, "history", 7) && call->root == ROOT_PLAIN && strchr("/", rest[7]))
 		history_answer(call, rest + 7);
 	else
 		resource(call, rest);
@@ -190,11 +210,13 @@ void route_answer(struct campaign *c, const char *path, const struct request *re
 			root_answer(&call, rest);
 			return;
 		}
-	if ((rest = behind(path, "workflow")))
-		workflow_answer(&call, rest);
-	else if ((rest = behind(path, "privacy")))
-		privacy_answer(&call, rest);
-	else if (!strncmp(path, "mc", 2))
+	if ((rest = behind(path, "workflow"))) {
+		if (no_parameters(&call))
+			workflow_answer(&call, rest);
+	} else if ((rest = behind(path, "privacy"))) {
+		if (no_parameters(&call))
+			privacy_answer(&call, rest);
+	} else if (!strncmp(path, "mc", 2))
 		acs_not_implemented(rep, "transactional messages");
 	else
 		fail_url(&call);

@@ -36,8 +36,8 @@ static const char *edm_type(const struct column *c)
 		return "Edm.Date";
 	case T_DATETIME:
 		return "Edm.DateTimeOffset";
-	case T_IMAGE:
-		return "Edm.Binary";
+	case T_IMAGE: /* a file is its id, an image its thumbnail */
+		return strcmp(c->type_name, "File") ? "Edm.Binary" : "Edm.Guid";
 	default:
 		return "Edm.String";
 	}

@@ -4,6 +4,7 @@
  * Facts: "query schema definitions using the Web API".  No paging, no limit of rows.
  */
 #include <ctype.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -263,6 +264,13 @@ static void below_list(struct answer *a, cJSON *list, const char *rest, const ch
 	cJSON_Delete(list);
 }
 
+/* An $expand=Keys reads them as ../Keys does: so is a new key's index watched. */
+static void keys_were_read(struct answer *a, struct table *t)
+{
+	if (a->shape.expand && strstr(a->shape.expand, "Keys"))
+		tables_keys_were_read(a->d, t);
+}
+
 static void below_table(struct answer *a, struct table *t, const char *rest)
 {
 	cJSON *whole = metadata_entity(t), *member, *o;
@@ -272,6 +280,7 @@ static void below_table(struct answer *a, struct table *t, const char *rest)
 	snprintf(name, sizeof name, "%.*s", (int)(n ? n - 1 : 0), rest + (n > 0));
 	if (!*rest) {
 		reply_one(a, whole, "EntityMetadata");
+		keys_were_read(a, t);
 		return;
 	}
 	metadata_id("table ", t->name, id);
@@ -326,9 +335,8 @@ static void entities(struct answer *a, const char *rest)
 		for (int i = 0; i < s->count; i++)
 			cJSON_AddItemToArray(list, metadata_entity(&s->tables[i]));
 		reply_list(a, list, "EntityMetadata");
-		if (a->shape.expand && strstr(a->shape.expand, "Keys"))
-			for (int i = 0; i < s->count; i++)
-				tables_keys_were_read(a->d, &s->tables[i]);
+		for (int i = 0; i < s->count; i++)
+			keys_were_read(a, &s->tables[i]);
 	} else {
 		query_fail(a->rep, "Bad Request - Error in query syntax.");
 	}
@@ -340,14 +348,22 @@ static void all_relationships(struct answer *a, const char *rest)
 	struct store *s = &a->d->store;
 	cJSON *list = cJSON_CreateArray();
 	bool one = false, many = false;
-	const char *behind = rest;
+	char key[200] = "";
+	const char *cast = strstr(rest, crm), *behind = rest;
 	struct nav n;
 
-	if (!strncmp(rest, crm, sizeof crm - 1)) {
-		const char *type = rest + sizeof crm - 1;
+	/* the cast stands before the key or behind it */
+	if (cast) {
+		const char *type = cast + sizeof crm - 1;
 		one = !strncmp(type, "OneToManyRelationshipMetadata", 29);
 		many = !strncmp(type, "ManyToManyRelationshipMetadata", 30);
-		behind = one ? type + 29 : many ? type + 30 : rest;
+		const char *after = one ? type + 29 : many ? type + 30 : NULL;
+		if (after && cast == rest)
+			behind = after;
+		else if (after && !*after && cast - rest < (ptrdiff_t)sizeof key) {
+			snprintf(key, sizeof key, "%.*s", (int)(cast - rest), rest);
+			behind = key;
+		}
 	}
 	snprintf(a->context, sizeof a->context, "RelationshipDefinitions");
 	for (int i = 0; i < s->count; i++)

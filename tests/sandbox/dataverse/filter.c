@@ -348,6 +348,20 @@ static bool path(struct parser *p, const char *s, size_t n, struct operand *o)
 	return good;
 }
 
+/* "@p1"; "parameter aliases can't be used inside $expand" */
+static bool alias_name(struct parser *p, char *name, size_t size)
+{
+	size_t n = 1;
+
+	while (!word_end(p->at[n]) && p->at[n] != '/')
+		n++;
+	if (n >= size)
+		return syntax(p);
+	snprintf(name, size, "%.*s", (int)n, p->at);
+	p->at += n;
+	return p->aliases || query_fail(p->rep, "Parameter alias '%s' can't be used here.", name);
+}
+
 /* ---- functions ----------------------------------------------------------------------------------- */
 
 static bool parse_operand(struct parser *p, struct operand *o);
@@ -473,6 +487,84 @@ static void crm_sql(const char *name, const struct column *c, const char *alias,
 	}
 }
 
+/* A parameter that is an alias, PropertyName=@p1, is read where its value stands; leave_alias() comes
+ * back.  One without a value is null, which no function takes. */
+struct place {
+	char *value; /* of the alias */
+	const char *at, *start;
+};
+
+static bool enter_alias(struct parser *p, struct place *back)
+{
+	char name[80];
+
+	*back = (struct place){0};
+	blanks(p);
+	if (*p->at != '@')
+		return true;
+	if (!alias_name(p, name, sizeof name))
+		return false;
+	back->value = query_get(p->q->req, name);
+	if (!back->value)
+		return query_fail(p->rep, "The parameter alias '%s' has no value.", name);
+	back->at = p->at;
+	back->start = p->start;
+	p->at = p->start = back->value;
+	return true;
+}
+
+static bool leave_alias(struct parser *p, struct place *back, bool good)
+{
+	if (!back->value)
+		return good;
+	blanks(p);
+	if (good && *p->at)
+		good = query_fail(p->rep, "The value of a parameter alias is not a literal.");
+	p->at = back->at;
+	p->start = back->start;
+	free(back->value);
+	return good;
+}
+
+static bool crm_property(struct parser *p, const struct scope *scope, struct column **c)
+{
+	char *property = NULL;
+	struct place back;
+	bool good =
+	    ((keyword(p, "PropertyName") && punct(p, '=')) || syntax(p)) && enter_alias(p, &back);
+
+	if (!good)
+		return false;
+	if (*p->at == '\'')
+		property = quoted(p, '\'');
+	if (!property)
+		good = syntax(p);
+	else if (!(*c = table_property(scope->t, property, strlen(property))) &&
+		 !(*c = table_column(scope->t, property)))
+		good = query_no_property(p->rep, scope->t->name, property, strlen(property));
+	free(property);
+	return leave_alias(p, &back, good);
+}
+
+static bool crm_values(struct parser *p, const struct column *c, struct text *values, int *count)
+{
+	struct place back;
+	bool good =
+	    ((punct(p, ',') && keyword(p, "PropertyValues") && punct(p, '=')) || syntax(p)) &&
+	    enter_alias(p, &back);
+
+	if (!good)
+		return false;
+	good = punct(p, '[') || syntax(p);
+	while (good) {
+		good = crm_value(p, c, values, count);
+		if (!punct(p, ','))
+			break;
+	}
+	good = good && (punct(p, ']') || syntax(p));
+	return leave_alias(p, &back, good);
+}
+
 /* Microsoft.Dynamics.CRM.In(PropertyName='x',PropertyValues=['1','2']) */
 static bool crm_function(struct parser *p, const char *name, struct operand *o)
 {
@@ -482,23 +574,8 @@ static bool crm_function(struct parser *p, const char *name, struct operand *o)
 	bool good;
 	int count = 0;
 
-	good = (keyword(p, "PropertyName") && punct(p, '=')) || syntax(p);
-	blanks(p);
-	char *property = good && *p->at == '\'' ? quoted(p, '\'') : NULL;
-	if (good && !property)
-		good = syntax(p);
-	if (good && !(c = table_property(scope->t, property, strlen(property))) &&
-	    !(c = table_column(scope->t, property)))
-		good = query_no_property(p->rep, scope->t->name, property, strlen(property));
-	good = good &&
-	       ((punct(p, ',') && keyword(p, "PropertyValues") && punct(p, '=') && punct(p, '[')) ||
-		syntax(p));
-	while (good) {
-		good = crm_value(p, c, &values, &count);
-		if (!punct(p, ','))
-			break;
-	}
-	good = good && ((punct(p, ']') && punct(p, ')')) || syntax(p));
+	good = crm_property(p, scope, &c) && crm_values(p, c, &values, &count) &&
+	       (punct(p, ')') || syntax(p));
 	if (good && strstr(name, "Between") && count != 2)
 		good = query_fail(p->rep, "%s wants two values.", name);
 	if (good && strstr(name, "ContainValues") && c->type != T_CHOICES)
@@ -509,7 +586,6 @@ static bool crm_function(struct parser *p, const char *name, struct operand *o)
 		*o = (struct operand){.kind = K_CONDITION, .sql = sql.data};
 	}
 	free(values.data);
-	free(property);
 	return good;
 }
 
@@ -534,19 +610,10 @@ static bool function(struct parser *p, const char *name, struct operand *o)
 
 static bool parse_alias(struct parser *p, struct operand *o)
 {
-	size_t n = 1;
 	char name[80];
 
-	while (!word_end(p->at[n]) && p->at[n] != '/')
-		n++;
-	if (n >= sizeof name)
-		return syntax(p);
-	snprintf(name, sizeof name, "%.*s", (int)n, p->at);
-	p->at += n;
-	if (!p->aliases) { /* "parameter aliases can't be used inside $expand" */
-		query_fail(p->rep, "Parameter alias '%s' can't be used here.", name);
+	if (!alias_name(p, name, sizeof name))
 		return false;
-	}
 	char *value = query_get(p->q->req, name);
 	if (!value) { /* one without a value is null */
 		*o = (struct operand){.kind = K_NULL};

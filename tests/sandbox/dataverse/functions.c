@@ -69,14 +69,57 @@ static void total_record_count(struct dataverse *d, const char *path, const stru
 	reply_json(rep, 200, o);
 }
 
+/* Documented ones that a client may well ask for; any other name is a segment that does not exist. */
+static bool is_documented(const char *path, size_t n)
+{
+	static const char *const names[] = {"BulkDelete",
+					    "BulkDetectDuplicates",
+					    "CommitFileBlocksUpload",
+					    "CreateCustomerRelationships",
+					    "CreatePolymorphicLookupAttribute",
+					    "DeleteFile",
+					    "DeleteOptionValue",
+					    "DownloadBlock",
+					    "ExecuteWorkflow",
+					    "ExportSolution",
+					    "FormatAddress",
+					    "GetTimeZoneCodeByLocalizedName",
+					    "GetValidManyToMany",
+					    "GetValidReferencedEntities",
+					    "GetValidReferencingEntities",
+					    "ImportSolution",
+					    "InitializeFileBlocksDownload",
+					    "InitializeFileBlocksUpload",
+					    "InitializeFrom",
+					    "InsertOptionValue",
+					    "InsertStatusValue",
+					    "OrderOption",
+					    "RetrieveCurrentOrganization",
+					    "RetrieveDuplicates",
+					    "RetrieveMetadataChanges",
+					    "RetrievePrincipalAccess",
+					    "RetrieveProvisionedLanguages",
+					    "RetrieveUserPrivileges",
+					    "RetrieveVersion",
+					    "UpdateOptionValue",
+					    "UpdateStateValue",
+					    "UploadBlock"};
+
+	for (size_t i = 0; i < sizeof names / sizeof *names; i++)
+		if (strlen(names[i]) == n && !strncmp(path, names[i], n))
+			return true;
+	return false;
+}
+
 bool api_function(struct dataverse *d, const char *path, const struct request *req,
 		  struct reply *rep)
 {
+	static const char *const aliases[] = {"@", NULL};
 	size_t n = strcspn(path, "(/");
 	bool get = !strcmp(req->method, "GET"), post = !strcmp(req->method, "POST");
 
 	if (n == 24 && !strncmp(path, "RetrieveTotalRecordCount", n)) {
-		if (get)
+		if (get && query_only(req, aliases, rep))
 			total_record_count(d, path, req, rep);
 	} else if ((n == 13 && !strncmp(path, "PublishAllXml", n)) ||
 		   (n == 10 && !strncmp(path, "PublishXml", n))) {
@@ -85,12 +128,18 @@ bool api_function(struct dataverse *d, const char *path, const struct request *r
 		bool good = n == 13 ||
 			    cJSON_IsString(cJSON_GetObjectItemCaseSensitive(body, "ParameterXml"));
 		cJSON_Delete(body);
-		if (post && !good)
+		if (post && !query_only(req, aliases + 1, rep))
+			; /* answered */
+		else if (post && !good)
 			query_fail(rep, "PublishXml wants a ParameterXml.");
-		if (post && good) {
+		else if (post) {
 			reply_header(rep, "OData-Version", "4.0");
 			rep->status = 204;
 		}
+	} else if (is_documented(path, n)) {
+		char name[60];
+		snprintf(name, sizeof name, "%.*s", (int)n, path);
+		api_not_implemented(rep, name);
 	} else {
 		return false;
 	}

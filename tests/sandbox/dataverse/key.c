@@ -232,9 +232,13 @@ bool key_parse(struct dataverse *d, struct table *t, const char *s, size_t len, 
 	while (good && s < end)
 		good = take_part(t, &s, end, in_url, k, rep);
 	if (good && !(k->name = alternate(t, k))) {
-		api_error(rep, 400, E_KEY_NOT_DEFINED,
-			  "The specified key attributes are not a defined key for the %s entity",
-			  t->name);
+		if (in_url)
+			not_valid(t, rep);
+		else
+			api_error(rep, 400, E_KEY_NOT_DEFINED,
+				  "The specified key attributes are not a defined key for the %s "
+				  "entity",
+				  t->name);
 		good = false;
 	}
 	if (!good)

@@ -40,8 +40,9 @@ struct key {
 size_t key_length(const char *s);
 
 /* Reads a key, decoded already.  in_url: the characters that the product's web server refuses in a
- * URL's path are refused here as well; in a body they are fine.  False after answering with
- * 0x80060890 (no such key), 400 (not a key at all). A key whose index is not active yet is none. */
+ * URL's path are refused here as well; in a body they are fine.  False after answering 400:
+ * a set of columns that is no key has another error in a URL than in a body (0x80060890). A key whose
+ * index is not active yet is none. */
 bool key_parse(struct dataverse *d, struct table *t, const char *s, size_t len, bool in_url,
 	       struct key *k, struct reply *rep);
 

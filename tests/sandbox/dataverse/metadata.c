@@ -397,7 +397,25 @@ static void add_set(cJSON *set, const char *name, bool global, const char *type,
 	add_id(set, "option set ", name);
 }
 
-static cJSON *options(const struct column *c, const cJSON *all, const char *owner)
+/* The first status that the table has for a state: what a row gets with the state alone. */
+static double default_status(const struct table *t, const char *state)
+{
+	for (int i = 0; i < t->count; i++) {
+		const cJSON *states =
+				cJSON_GetObjectItemCaseSensitive(t->columns[i].json, "states"),
+			    *of;
+		cJSON_ArrayForEach(of, states)
+		{
+			if (of->valuedouble == strtod(state, NULL))
+				return strtod(of->string, NULL);
+		}
+	}
+	return strtod(state, NULL) + 1;
+}
+
+/* t and c: the column they are of; NULL, NULL of a global option set. */
+static cJSON *options(const struct table *t, const struct column *c, const cJSON *all,
+		      const char *owner)
 {
 	cJSON *list = cJSON_CreateArray();
 	const cJSON *v;
@@ -417,6 +435,7 @@ static cJSON *options(const struct column *c, const cJSON *all, const char *owne
 		if (c && c->type == T_STATE) {
 			cJSON_AddStringToObject(o, "@odata.type",
 						"#Microsoft.Dynamics.CRM.StateOptionMetadata");
+			cJSON_AddNumberToObject(o, "DefaultStatus", default_status(t, v->string));
 			cJSON_AddStringToObject(o, "InvariantName", v->valuestring);
 		}
 		cJSON_AddItemToArray(list, o);
@@ -437,7 +456,7 @@ cJSON *metadata_option_set(const struct table *t, const struct column *c)
 		add_set(set, name, false, "Boolean", c->name);
 		return set;
 	}
-	cJSON_AddItemToObject(set, "Options", options(c, c->options, name));
+	cJSON_AddItemToObject(set, "Options", options(t, c, c->options, name));
 	add_set(set, name, false,
 		c->type == T_STATE    ? "State"
 		: c->type == T_STATUS ? "Status"
@@ -457,7 +476,7 @@ cJSON *metadata_global_option_set(const struct store *s, const char *name)
 	cJSON_AddStringToObject(set, "@odata.type", "#Microsoft.Dynamics.CRM.OptionSetMetadata");
 	cJSON_AddItemToObject(
 	    set, "Options",
-	    options(NULL, cJSON_GetObjectItemCaseSensitive(found, "options"), name));
+	    options(NULL, NULL, cJSON_GetObjectItemCaseSensitive(found, "options"), name));
 	add_set(set, name, true, "Picklist", text(found, "displayName", name));
 	return set;
 }

@@ -39,6 +39,32 @@ bool query_twice(struct reply *rep, const char *option)
 			  option);
 }
 
+static bool is_among(const char *name, const char *const *names)
+{
+	for (; *names; names++)
+		if (!strcmp(name, *names) || (**names == '@' && *name == '@'))
+			return true;
+	return false;
+}
+
+bool query_only(const struct request *req, const char *const *names, struct reply *rep)
+{
+	bool good = true;
+
+	for (const char *at = req->query; good && *at;) {
+		size_t n = strcspn(at, "&"), e = strcspn(at, "=&");
+		char *name = url_decode(at, e, true);
+		if (!name)
+			good = query_fail(rep, "A malformed escape in the query.");
+		else if (n && strcmp(name, "tag") && !is_among(name, names))
+			good =
+			    query_fail(rep, "The query parameter '%.80s' is not supported.", name);
+		free(name);
+		at += n + (at[n] == '&');
+	}
+	return good;
+}
+
 int where_bind(struct where *w, char *value)
 {
 	if (w->count == BINDS_MAX) {
@@ -335,7 +361,7 @@ static bool parse_option(struct query *q, const char *name, const char *value, e
 	return query_fail(rep, "The query parameter %.80s is not supported", name);
 }
 
-static bool matches(const char *list, const char *name)
+bool query_wants(const char *list, const char *name)
 {
 	while (*list) {
 		size_t n = strcspn(list, ",");
@@ -351,12 +377,13 @@ static bool matches(const char *list, const char *name)
 
 static void read_annotations(struct annotations *a, const char *list)
 {
-	a->formatted = matches(list, "OData.Community.Display.V1.FormattedValue");
-	a->lookup_table = matches(list, "Microsoft.Dynamics.CRM.lookuplogicalname");
-	a->navigation = matches(list, "Microsoft.Dynamics.CRM.associatednavigationproperty");
-	a->total = matches(list, "Microsoft.Dynamics.CRM.totalrecordcount");
-	a->limit_exceeded = matches(list, "Microsoft.Dynamics.CRM.totalrecordcountlimitexceeded");
-	a->metadata_version = matches(list, "Microsoft.Dynamics.CRM.globalmetadataversion");
+	a->formatted = query_wants(list, "OData.Community.Display.V1.FormattedValue");
+	a->lookup_table = query_wants(list, "Microsoft.Dynamics.CRM.lookuplogicalname");
+	a->navigation = query_wants(list, "Microsoft.Dynamics.CRM.associatednavigationproperty");
+	a->total = query_wants(list, "Microsoft.Dynamics.CRM.totalrecordcount");
+	a->limit_exceeded =
+	    query_wants(list, "Microsoft.Dynamics.CRM.totalrecordcountlimitexceeded");
+	a->metadata_version = query_wants(list, "Microsoft.Dynamics.CRM.globalmetadataversion");
 	a->any = true;
 }
 

@@ -79,6 +79,11 @@ void query_free(struct query *q);
 bool query_fail(struct reply *rep, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 /* An option that was there before; always false. */
 bool query_twice(struct reply *rep, const char *option);
+/* Are there none but these options (NULL at the end; "@" is any alias), and the tag? False after
+ * answering 400. */
+bool query_only(const struct request *req, const char *const *names, struct reply *rep);
+/* Is the annotation in the list of odata.include-annotations, "*" or "a,b.*"? */
+bool query_wants(const char *list, const char *name);
 bool query_no_property(struct reply *rep, const char *type, const char *name, size_t len);
 
 /* expand.c: reads the list behind $expand= into q. depth counts from 0. */

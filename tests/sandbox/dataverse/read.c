@@ -192,7 +192,17 @@ static bool not_modified(const struct query *q, int64_t version)
 	char etag[40];
 
 	snprintf(etag, sizeof etag, "W/\"%lld\"", (long long)version);
-	return none && !strcmp(none, etag) && !q->expand_count && !q->annotations.any;
+	return none && (!strcmp(none, etag) || !strcmp(none, "*")) && !q->expand_count &&
+	       !q->annotations.any;
+}
+
+static bool other_version(const struct query *q, int64_t version)
+{
+	const char *match = request_header(q->req, "If-Match");
+	char etag[40];
+
+	snprintf(etag, sizeof etag, "W/\"%lld\"", (long long)version);
+	return match && !strcmp(q->req->method, "GET") && strcmp(match, "*") && strcmp(match, etag);
 }
 
 static void put_single(struct query *q, sqlite3_stmt *st, struct reply *rep)
@@ -201,6 +211,13 @@ static void put_single(struct query *q, sqlite3_stmt *st, struct reply *rep)
 	char root[400];
 	int64_t version = sqlite3_column_int64(st, 1);
 
+	if (other_version(q, version)) {
+		api_error(
+		    rep, 412, E_CONCURRENCY,
+		    "The version of the existing record doesn't match the RowVersion property "
+		    "provided.");
+		return;
+	}
 	if (not_modified(q, version)) {
 		reply_header(rep, "OData-Version", "4.0");
 		rep->status = 304;
@@ -288,6 +305,10 @@ static void read_property(struct dataverse *d, struct table *t, const char *id,
 	struct text sql = {0}, o = {0};
 	char root[400];
 
+	if (raw && c->type == T_IMAGE) {
+		api_not_implemented(rep, "file and image columns");
+		return;
+	}
 	if (*req->query) {
 		query_fail(rep, "Query options cannot be applied to the requested resource.");
 		return;

@@ -1,4 +1,5 @@
 /* route.c - from a method and a path to what changes rows. */
+#include "query.h"
 #include "write.h"
 
 #include <stdint.h>
@@ -55,14 +56,40 @@ static void on_row(struct write *w, struct table *t, struct key *k, const char *
 		write_property(w, t, k, rest + 1);
 }
 
+/* A write has no options but those of the row it gives back and of the row that $ref names. */
+static bool options_known(struct write *w, const char *rest)
+{
+	static const char *const of_rows[] = {"$select", "$expand", NULL};
+	static const char *const of_references[] = {"$id", NULL}, *const none[] = {NULL};
+	bool post = !strcmp(w->req->method, "POST"), patch = !strcmp(w->req->method, "PATCH");
+	size_t n = strlen(rest);
+	bool row = (post && !strpbrk(rest, "/($")) || (patch && n && rest[n - 1] == ')');
+
+	return query_only(w->req,
+			  row					    ? of_rows
+			  : n > 5 && !strcmp(rest + n - 5, "/$ref") ? of_references
+								    : none,
+			  w->rep);
+}
+
 /* Headers that ask for something which would otherwise be passed over in silence. */
 static bool headers_known(struct write *w)
 {
 	const char *duplicates = request_header(w->req, "MSCRM.SuppressDuplicateDetection");
+	const char *none = request_header(w->req, "If-None-Match");
+	bool post = !strcmp(w->req->method, "POST"), patch = !strcmp(w->req->method, "PATCH");
 
 	if (request_header(w->req, "x-ms-transfer-mode") ||
 	    request_header(w->req, "x-ms-file-name")) {
 		api_not_implemented(w->rep, "file and image columns");
+		return false;
+	}
+	if (post && request_header(w->req, "If-Match")) {
+		api_not_implemented(w->rep, "If-Match in a POST");
+		return false;
+	}
+	if (!patch && none && strcmp(none, "null")) {
+		api_not_implemented(w->rep, "If-None-Match in any write but PATCH");
 		return false;
 	}
 	if (duplicates && !strcasecmp(duplicates, "false")) {
@@ -80,7 +107,7 @@ void route_write(struct dataverse *d, const char *rest, const struct request *re
 	size_t n = strcspn(rest, "(/");
 	struct key k;
 
-	if (!headers_known(&w))
+	if (!headers_known(&w) || !options_known(&w, rest))
 		return;
 	if (!strcmp(rest, "$batch")) {
 		if (strcmp(req->method, "POST"))
@@ -93,10 +120,6 @@ void route_write(struct dataverse *d, const char *rest, const struct request *re
 	}
 	if (!strcmp(rest, "Merge") && !strcmp(req->method, "POST")) {
 		merge(&w);
-		return;
-	}
-	if (!strcmp(rest, "BulkDelete")) {
-		api_not_implemented(rep, "BulkDelete");
 		return;
 	}
 	struct table *t = store_set(&d->store, rest, n);

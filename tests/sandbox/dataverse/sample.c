@@ -63,6 +63,14 @@ enum generator {
 	G_CONTACT,
 	G_ACCOUNT,
 	G_CHOICES,
+	G_BIGINT,
+	G_TABLE,
+	G_IMAGE,
+	G_IMAGE_ID,
+	G_IMAGE_TIMESTAMP,
+	G_IMAGE_URL,
+	G_FILE,
+	G_FILE_NAME,
 	GENERATORS
 };
 static const char *const generator_names[GENERATORS] = {
@@ -94,6 +102,14 @@ static const char *const generator_names[GENERATORS] = {
     [G_CONTACT] = "contact",
     [G_ACCOUNT] = "account",
     [G_CHOICES] = "choices",
+    [G_BIGINT] = "bigint",
+    [G_TABLE] = "table",
+    [G_IMAGE] = "image",
+    [G_IMAGE_ID] = "image_id",
+    [G_IMAGE_TIMESTAMP] = "image_timestamp",
+    [G_IMAGE_URL] = "image_url",
+    [G_FILE] = "file",
+    [G_FILE_NAME] = "file_name",
 };
 
 struct maker {
@@ -150,6 +166,34 @@ static char *print(const char *fmt, ...)
 	vsnprintf(out, sizeof out, fmt, ap);
 	va_end(ap);
 	return strdup(out);
+}
+
+static char *guid(struct rng *r)
+{
+	char id[37];
+
+	rng_guid(r, id);
+	return strdup(id);
+}
+
+/* An image column and its companions are there together, on two rows of three; a file on one of
+ * two. The bytes of a file are not kept; an image is a thumbnail of one pixel. */
+static char *attachment(struct maker *m, enum generator g)
+{
+	long i = m->row;
+
+	if (g == G_FILE || g == G_FILE_NAME)
+		return i % 2	     ? NULL
+		       : g == G_FILE ? guid(&m->rng)
+				     : print("Fragebogen \"%ld\" ü.pdf", i);
+	if (i % 3 == 0)
+		return NULL;
+	return g == G_IMAGE ? strdup("iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk"
+				     "YPhfDwAChwGA60e6kgAAAABJRU5ErkJggg==")
+	       : g == G_IMAGE_ID	? guid(&m->rng)
+	       : g == G_IMAGE_TIMESTAMP ? print("%ld", 638000000000000000 + i)
+					: print("/Image/download.aspx?Entity=%s&Timestamp=%ld",
+						m->t->name, 638000000000000000 + i);
 }
 
 /* NULL is null. target is set for lookups. */
@@ -245,6 +289,14 @@ static char *make(struct maker *m, const struct column *c, char **target)
 			   ? print("%s,%s", a, cJSON_GetArrayItem(c->options, second)->string)
 			   : strdup(a);
 	}
+	if (g == G_BIGINT)
+		return i == 0	? strdup("9223372036854775807")
+		       : i == 1 ? strdup("-9223372036854775808")
+				: print("%lld", (1LL << 53) + 1 + i);
+	if (g == G_TABLE)
+		return i % 4 ? strdup(i % 2 ? "contact" : "account") : NULL;
+	if (g >= G_IMAGE && g <= G_FILE_NAME)
+		return attachment(m, g);
 	return NULL;
 }
 
@@ -379,7 +431,7 @@ static void make_row(struct maker *m, sqlite3_stmt *st, const char *id, int64_t 
 static void make_table(struct maker *m, struct table *t, long contacts)
 {
 	struct store *s = &m->d->store;
-	long n = (long)((double)contacts * t->samples_per_contact + 0.5);
+	long n = t->samples ? t->samples : (long)((double)contacts * t->samples_per_contact + 0.5);
 	char(*ids)[37] = calloc((size_t)n + 1, sizeof *ids);
 	int64_t step = n ? stride(n) : 1;
 
@@ -434,7 +486,8 @@ void sample_make(struct dataverse *d, long contacts, uint64_t seed)
 	if (contact)
 		make_table(&m, contact, contacts);
 	for (int i = 0; i < d->store.count; i++)
-		if (!is_parent(&d->store.tables[i]) && d->store.tables[i].samples_per_contact > 0)
+		if (!is_parent(&d->store.tables[i]) &&
+		    (d->store.tables[i].samples || d->store.tables[i].samples_per_contact > 0))
 			make_table(&m, &d->store.tables[i], contacts);
 	store_exec(&d->store, "COMMIT");
 	free(m.contacts);

@@ -175,6 +175,7 @@ static bool take_table(struct store *s, cJSON *json, char *why, size_t size)
 			      .tracking = truth(json, "changeTracking"),
 			      .intersect = truth(json, "isIntersect"),
 			      .visible = 1,
+			      .samples = (long)number(json, "samples", 0),
 			      .samples_per_contact = number(json, "samplesPerContact", 0),
 			      .json = json};
 	fresh.columns = calloc((size_t)cJSON_GetArraySize(columns) + 1, sizeof *fresh.columns);
@@ -187,9 +188,12 @@ static bool take_table(struct store *s, cJSON *json, char *why, size_t size)
 		note_option_set(s, &fresh.columns[fresh.count - 1]);
 	}
 	if (fresh.intersect) /* its two GUIDs are no lookups to a reader */
-		for (int i = 0; i < fresh.count; i++)
+		for (int i = 0; i < fresh.count; i++) {
 			snprintf(fresh.columns[i].property, sizeof fresh.columns[i].property, "%s",
 				 fresh.columns[i].name);
+			if (fresh.columns[i].type == T_LOOKUP)
+				fresh.columns[i].type_name = "Uniqueidentifier";
+		}
 	for (int i = 0; i < s->count && !t; i++)
 		if (!strcmp(s->tables[i].name, fresh.name))
 			t = &s->tables[i];
@@ -201,7 +205,12 @@ static bool take_table(struct store *s, cJSON *json, char *why, size_t size)
 		s->tables = realloc(s->tables, (size_t)(s->count + 1) * sizeof *s->tables);
 		if (!s->tables)
 			abort();
-		t = &s->tables[s->count++];
+		/* in the order of their names: a folder has none, and the same seed has to give the
+		 * same world, whether its tables were made before a restart or after */
+		int at = s->count++;
+		for (; at > 0 && strcmp(s->tables[at - 1].name, fresh.name) > 0; at--)
+			s->tables[at] = s->tables[at - 1];
+		t = &s->tables[at];
 	}
 	*t = fresh;
 	return true;
@@ -248,8 +257,11 @@ void store_index(struct store *s, const struct table *t)
 
 	text_printf(&sql, "CREATE INDEX IF NOT EXISTS \"%s_v\" ON \"%s\"(_version);", t->name,
 		    t->name);
+	/* none for who owns a row and its currency: every row has one and most the same, and an
+	 * index of a million equal values costs more memory than it saves time */
 	for (int i = 0; i < t->count; i++)
-		if (t->columns[i].type == T_LOOKUP && cJSON_GetArraySize(t->columns[i].targets))
+		if (t->columns[i].type == T_LOOKUP && cJSON_GetArraySize(t->columns[i].targets) &&
+		    !t->columns[i].system && !cJSON_HasObjectItem(t->columns[i].json, "default"))
 			text_printf(&sql,
 				    "CREATE INDEX IF NOT EXISTS \"%s_%s\" ON \"%s\"(\"%s\") "
 				    "WHERE \"%s\" IS NOT NULL;",
@@ -308,7 +320,8 @@ bool store_define(struct store *s, cJSON *json, char *why, size_t size)
 static void remove_table(struct store *s, struct table *t)
 {
 	table_free(t);
-	*t = s->tables[--s->count];
+	s->count--;
+	memmove(t, t + 1, (size_t)(&s->tables[s->count] - t) * sizeof *t);
 }
 
 void store_undefine(struct store *s, struct table *t)
@@ -403,11 +416,6 @@ static bool read_files(struct store *s, const char *dir, char *why, size_t size)
 	return good;
 }
 
-static int by_name(const void *a, const void *b)
-{
-	return strcmp(((const struct table *)a)->name, ((const struct table *)b)->name);
-}
-
 /* The counter goes on where the data end. */
 static void find_version(struct store *s)
 {
@@ -447,8 +455,6 @@ bool store_open(struct store *s, const char *dir, const char *data, char *why, s
 	       "INTEGER, PRIMARY KEY (kind, name))");
 	if (!read_files(s, dir, why, size))
 		return false;
-	/* a folder has no order, and the same seed has to give the same world */
-	qsort(s->tables, (size_t)s->count, sizeof *s->tables, by_name);
 	if (!saved_definitions(s, why, size))
 		return false;
 	for (int i = 0; i < s->count; i++)

@@ -54,6 +54,7 @@ struct table {
 	double visible;	     /* the part of the rows that the caller's role sees, 0 to 1 */
 	bool only_own_level; /* the role's read is below the organization: no change tracking */
 	double samples_per_contact;
+	long samples; /* so many, however many contacts; 0: by samples_per_contact */
 	struct column *columns;
 	int count;
 	const cJSON *json;

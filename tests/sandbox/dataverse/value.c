@@ -267,6 +267,19 @@ static bool take_number(struct write *w, struct table *t, struct column *c, cons
 	}
 }
 
+static bool is_selected(const char *list, const char *one)
+{
+	size_t len = strlen(one);
+
+	while (*list) {
+		size_t n = strcspn(list, ",");
+		if (n == len && !strncmp(list, one, n))
+			return true;
+		list += n + (list[n] == ',');
+	}
+	return false;
+}
+
 /* "1, 9": each an option, none twice; kept without blanks. */
 static char *take_choices(struct write *w, struct table *t, struct column *c, const char *s)
 {
@@ -278,7 +291,8 @@ static char *take_choices(struct write *w, struct table *t, struct column *c, co
 		at += strspn(at, " ");
 		size_t len = strcspn(at, ", ");
 		snprintf(one, sizeof one, "%.*s", len < 20 ? (int)len : 20, at);
-		if (!cJSON_GetObjectItemCaseSensitive(c->options, one) || ++n > SELECTED_MAX) {
+		if (!cJSON_GetObjectItemCaseSensitive(c->options, one) || is_selected(out, one) ||
+		    ++n > SELECTED_MAX) {
 			out_of_range(w, t, c, one);
 			free(out);
 			return NULL;
@@ -363,6 +377,13 @@ bool value_take(struct write *w, struct table *t, struct column *c, const cJSON 
 		value = strdup(s);
 		for (char *g = value; *g; g++)
 			*g = (char)tolower((unsigned char)*g);
+		break;
+	case T_ENTITY_NAME:
+		if (!s || number)
+			return wrong_type(w, t, c, "String");
+		if (!store_table(&w->d->store, s))
+			return out_of_range(w, t, c, s);
+		value = strdup(s);
 		break;
 	case T_IMAGE:
 		api_not_implemented(w->rep, "file and image columns");

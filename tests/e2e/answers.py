@@ -1,0 +1,187 @@
+"""answers - every documented answer of Campaign, in both dialects, and what a loader makes of it; and
+how fast it goes against a quota."""
+import json
+import re
+import time
+
+from case import expect
+from changes import Changes
+
+SORRY = "An error has occurred - please contact your administrator."
+# Adobe, "Recommendations & limitations" of the migration to v8 (column ACS) and "API troubleshooting":
+# status, body, and the reason of the dead letter.
+REFUSED = {
+    "key-mismatch": (500, f"RST-360011 {SORRY} RST-360012 Inconsistent operation on resource 'service' "
+                          "Cannot update key 'SVC3' to 'SVC4'."),
+    "invalid-value": (500, f"RST-360011 {SORRY} The value 'invalid' is not valid for the "
+                           "'nms:recipient:gender' enumeration of the '@gender' field"),
+    "read-only": (500, "Cannot update the 'age' property that is read-only / 'age' property is not "
+                       "valid for the 'profile' resource."),
+    "refused": (404, f"404 - Not Found (\"RST-360011 {SORRY} Error rc=-2003\")"),
+    "http-413": (413, "too large"),
+}
+AGAIN = [
+    dict(status=401, body=json.dumps({"error_code": "401013", "message": "Oauth token is not valid"})),
+    dict(status=403, body=json.dumps({"error_code": "403023", "message": "Profile is not valid"})),
+    dict(status=429), dict(status=502, body=json.dumps({"code": 502, "message": "Oops. Something went "
+                                                        "wrong. Check your URI and try again."})),
+    dict(status=503, headers={"Retry-After": "1"}), dict(status=504),
+    dict(status=500, body=json.dumps({"code": 500, "message": "Oops. Something went wrong. Check your "
+                                      "URI and try again."})),
+    dict(status=200, body="<html>Sign in</html>"), dict(status=500, body="<html>RST-1</html>"),
+    dict(status=500, empty=True), dict(close=True), dict(close=True, after=True), dict(torn=True),
+    dict(status=302), dict(status=404, body="<html>"), dict(status=200, body="x" * (2 << 20)),
+]
+
+
+def one(case, dialect="acs", flows=None):
+    overlay = {"connections": {"campaign": {"dialect": dialect}}, "flows": {"contacts": flows or {}}}
+    if dialect == "v8":
+        overlay["flows"]["contacts"]["fields"] = [{"from": "lastname", "to": "lastName"},
+                                                  {"from": "jobtitle", "to": "cusJobTitle"},
+                                                  {"from": "statecode", "to": "gender",
+                                                   "values": {"0": "male", "1": "female"}}]
+    case.setup("contacts", contacts=1, overlay=overlay, campaign=("--dialect", dialect))
+    topic = Changes(case, "profile")
+    topic.start()
+    topic.put("k", 1, cusJobTitle="1").drained()
+    return topic
+
+
+def value(case, key="k"):
+    found = case.campaign.find("profile", key)
+    return found and found["cusJobTitle"]
+
+
+def test_each_refusal_is_a_dead_letter_with_its_reason(case):
+    """Permanent 500s and 4xx: rejected at once, with the code and without what is quoted; the next
+    version is written although it is what Campaign had."""
+    topic = one(case)
+    version = 1
+    for number, (reason, (status, text)) in enumerate(REFUSED.items(), 1):
+        case.campaign_box.fault(method="PATCH", path="*/profile/k", status=status, count=1,
+                                body=json.dumps(text))
+        version += 2
+        topic.clear().put("k", version, cusJobTitle="refused")
+        case.wait(lambda n=number: len(topic.rejected()) == n, 20, f"a dead letter for {reason}")
+        topic.put("k", version + 1, cusJobTitle="1").drained()
+        expect(topic.calls() == {"PATCH": 1}, f"{reason}: {topic.calls()}")
+    out = case.tideway("rejected", "ls")[1]
+    for reason in REFUSED:
+        expect(f" {reason} " in out or reason in out, f"{reason} is not in: {out}")
+    expect("SVC4" not in out and "'invalid'" not in out, f"quoted values are shown: {out}")
+
+
+def test_each_passing_trouble_is_tried_again(case):
+    """Gateway errors, pages, nothing, torn and oversized answers: the record arrives in the end, once,
+    and nothing is rejected."""
+    topic = one(case)
+    for number, fault in enumerate(AGAIN, 2):
+        case.campaign_box.fault(method="PATCH", path="*/profile/k", count=1, **fault)
+        topic.put("k", number, cusJobTitle=str(number))
+        case.wait(lambda n=number: value(case) == str(n), 40, f"the write after {fault}"[:100])
+    topic.drained()
+    expect(not topic.rejected(), "something was rejected")
+    for number, fault in enumerate(AGAIN):
+        if fault.get("after") or fault.get("status") in (401, 403):
+            continue
+        case.campaign_box.fault(method="POST", path="*/profile", count=1, **fault)
+        topic.put(f"new{number}", 1, cusJobTitle="1")
+        case.wait(lambda n=number: value(case, f"new{n}") == "1", 40, f"an insert after {fault}"[:100])
+    topic.drained()
+    names = [p["externalId"] for p in case.campaign.rows("profile")]
+    expect(len(names) == len(set(names)), "an insert was made twice")
+
+
+def test_credentials_that_are_refused_pause_the_loader(case):
+    """401 with every token: one new token, then a pause for all, not a storm; the record arrives when
+    the credentials are good again."""
+    topic = one(case)
+    case.campaign_box.fault(path="/acme/campaign/*", status=401, count=1000000, body=json.dumps(
+        {"error_code": "401013", "message": "Oauth token is not valid"}))
+    for i in range(50):
+        topic.add(f"n{i}", 1, row={"cusJobTitle": "1"})
+    topic.clear().send()
+    case.wait(lambda: case.campaign_box.count(status=401) > 0, 20, "a 401")
+    end = time.monotonic() + 6
+    case.wait(lambda: time.monotonic() > end, 10, "a while")
+    refused, tokens = case.campaign_box.count(status=401), case.campaign_box.count("token")
+    expect(refused <= 70 and tokens <= 3, f"{refused} requests, {tokens} tokens in 6 s")
+    case.campaign_box.no_faults()
+    topic.drained(60)
+    expect(not topic.rejected(), "a 401 became a dead letter")
+
+
+def test_unknown_answers_are_bounded_and_counted(case):
+    """An answer that nobody documented becomes a dead letter after some tries, while others pass."""
+    topic = one(case)
+    case.campaign_box.fault(method="PATCH", path="*/profile/k", status=500, count=1000000,
+                            body=json.dumps("a text that nobody has documented"))
+    topic.put("k", 2, cusJobTitle="2")
+    number = iter(range(100000))
+
+    def others():
+        topic.put(f"o{next(number)}", 1, cusJobTitle="1")
+        return len(topic.rejected()) == 1
+    case.wait(others, 90, "the dead letter")
+    case.stages[-1].stop()
+    counts = re.search(r"unknown_answers=(\d+)", case.log(case.stages[-1]).split("msg=counts")[-1])
+    expect(counts and 6 <= int(counts[1]) <= 10, f"unknown answers: {counts and counts[1]}")
+
+
+def test_v8_refuses_without_a_word(case):
+    """v8: a duplicate key and a bad value are both a bare 500. An insert that is one is resolved by a
+    PATCH; a bad value ends as a dead letter; 429 is obeyed."""
+    topic = one(case, "v8", {"on_unknown": "post"})
+    case.campaign.request("POST", "/profile", {"externalId": "there", "lastName": "Before"})
+    topic.put("there", 1, cusJobTitle="1").drained()
+    expect(value(case, "there") == "1", "a duplicate was not resolved")
+    topic.add("bad", 1, row={"cusJobTitle": "x" * 5000}).send()
+    case.wait(lambda: len(topic.rejected()) == 1, 60, "the dead letter")
+    topic.put("k", 2, cusJobTitle="2").drained()
+    expect(value(case) == "2", "the next record")
+
+
+def test_two_loaders_share_a_quota(case):
+    """100 requests a second for two: within a minute each has 40 to 60 % of it, 429 are under 2 %."""
+    case.setup("contacts", contacts=1, campaign=("--rate", "100", "--retry-after", "1"),
+               overlay={"flows": {"contacts": {"on_unknown": "post"}}})
+    topic = Changes(case, "profile")
+    stages = [topic.start("a")]
+    for i in range(12000):
+        topic.add(f"k{i}", 1, row={"cusJobTitle": "1"})
+    topic.send()
+    stages.append(topic.start("b"))
+
+    def counts():
+        found = [re.findall(r"msg=progress records=(\d+).*?requests=(\d+).*?quota_answers=(\d+)", case.log(s))
+                 for s in stages]
+        return [f[-1] if f else ("0", "0", "0") for f in found]
+    case.wait(lambda: all(int(c[0]) for c in counts()), 60, "both to work")
+    end = time.monotonic() + 30
+    case.wait(lambda: time.monotonic() > end, 40, "thirty seconds")
+    before, began = counts(), time.monotonic()
+    refused = case.campaign_box.count(status=429)
+    end = began + 31
+    case.wait(lambda: time.monotonic() > end, 40, "thirty seconds more")
+    after = counts()
+    done = [int(a[1]) - int(b[1]) for a, b in zip(after, before)]
+    share = done[0] / sum(done)
+    refused = case.campaign_box.count(status=429) - refused
+    expect(0.4 <= share <= 0.6, f"the first has {share:.2f} of {done}")
+    expect(refused < 0.02 * sum(done), f"{refused} answers of {sum(done)} were 429")
+
+
+def test_the_budget_of_a_second_holds(case):
+    """max_requests_per_second is not exceeded, whatever Campaign would take."""
+    case.setup("contacts", contacts=1, overlay={"connections": {"campaign": {"max_requests_per_second": 50}}})
+    topic = Changes(case, "profile")
+    for i in range(200):
+        topic.add(f"k{i}", 1, row={"cusJobTitle": "1"})
+    topic.send()
+    topic.start()
+    case.wait(lambda: topic.calls().get("PATCH", 0) > 20, 20, "the first calls")
+    began, first = time.monotonic(), sum(topic.calls().values())
+    case.wait(lambda: sum(topic.calls().values()) >= first + 200, 20, "200 calls more")
+    rate = (sum(topic.calls().values()) - first) / (time.monotonic() - began)
+    expect(rate < 60, f"{rate:.0f} requests a second")

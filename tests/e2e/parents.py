@@ -1,0 +1,142 @@
+"""parents - children whose parent is late: none is lost, none is written twice, and nobody is asked
+whether the parent has come.  The hosted integration drops a change of a child that comes before its
+parent; the first test is that case."""
+from case import expect
+from changes import CONTRACTS, VEHICLES, Changes, with_flows
+from world import topic_keys
+
+PKEYS = dict(CONTRACTS, links=[dict(CONTRACTS["links"][0], mode="pkey")])
+
+
+def both(case, flow, settings, resource, campaign=(), overlay=None):
+    with_flows(case, {flow: settings}, campaign, overlay)
+    parents, children = Changes(case, "profile"), Changes(case, resource)
+    parents.start("parents")
+    children.start("children")
+    return parents, children
+
+
+def field(case, resource, key, name):
+    found = case.campaign.find(resource, key)
+    return found and found[name]
+
+
+def waiting(children, number):
+    children.case.wait(lambda: children.case.status(children.flow)["load-campaign"].get("waiting") == number,
+                       20, f"{number} records to wait")
+
+
+def test_updates_of_a_child_that_is_hidden_are_not_lost(case):
+    """Cardinality 1, by join: the child is made at once, and hidden; its updates wait for the parent,
+    and the last one is written when it arrives. Offsets go on, Campaign is not polled."""
+    parents, children = both(case, "vehicles", VEHICLES, "cusVehicle")
+    children.put("v1", 1, vehicleName="first", ownerId="p1").drained()
+    children.put("v1", 2, vehicleName="second", ownerId="p1").drained()
+    waiting(children, 1)
+    children.clear().put("v1", 3, vehicleName="third", ownerId="p1").drained()
+    children.put("other", 1, vehicleName="other", ownerId="p2").drained()
+    expect(sum(children.calls().values()) <= 4, f"Campaign was polled: {children.calls()}")
+    expect(not children.rejected() and not case.campaign.find("cusVehicle", "v1"), "it was seen")
+    parents.put("p1", 1, lastName="Parent").drained()
+    case.wait(lambda: field(case, "cusVehicle", "v1", "vehicleName") == "third", 20, "the last update")
+    waiting(children, 0)
+    children.put("v1", 4, vehicleName="fourth", ownerId="p1").drained()
+    case.wait(lambda: field(case, "cusVehicle", "v1", "vehicleName") == "fourth", 20, "the next one")
+
+
+def parked(case, settings, dialect):
+    campaign = ("--dialect", dialect)
+    overlay = {"connections": {"campaign": {"dialect": dialect}}}
+    if dialect == "v8":  # v8 takes no items of location
+        overlay["flows"] = {"contacts": {"fields": [{"from": "lastname", "to": "lastName"}]}}
+    parents, children = both(case, "contracts", settings, "cusContract", campaign, overlay)
+    for i in range(20):
+        children.add(f"c{i}", 1, row={"product": "one", "holder": f"p{i}", "premium": 1.0})
+    children.send().drained()
+    waiting(children, 20)
+    for i in range(20):
+        children.add(f"c{i}", 2, row={"product": "two", "holder": f"p{i}", "premium": 2.0})
+    children.send().drained()
+    calls = children.clear().calls()
+    case.stages[-1].kill()
+    for i in range(10):
+        parents.add(f"p{i}", 1, row={"lastName": "Parent"})
+    parents.send().drained()
+    children.start("again")
+    case.wait(lambda: all(field(case, "cusContract", f"c{i}", "product") == "two" for i in range(10)),
+              30, "the children of the parents that came while nobody listened")
+    for i in range(10, 20):
+        parents.add(f"p{i}", 1, row={"lastName": "Parent"})
+    parents.send().drained()
+    case.wait(lambda: all(field(case, "cusContract", f"c{i}", "product") == "two" for i in range(20)),
+              30, "the others")
+    waiting(children, 0)
+    expect(not children.rejected() and not calls, f"dead letters, or {calls}")
+    expect({len([h for h in children.history(f"c{i}") if h["method"] == "POST"]) for i in range(20)} == {1},
+           "a contract was made twice")
+
+
+def test_children_by_key_wait_for_their_parent_across_restarts(case):
+    """Mode key, Standard: parked with their last version, released when the parent arrives."""
+    parked(case, CONTRACTS, "acs")
+
+
+def test_children_by_key_wait_for_their_parent_in_v8(case):
+    """Mode key, v8, which explains nothing."""
+    parked(case, CONTRACTS, "v8")
+
+
+def test_children_by_pkey_wait_for_their_parent_and_look_it_up_once(case):
+    """Mode pkey: a parent's PKey is looked up once, for all its children."""
+    parked(case, PKEYS, "acs")
+    case.campaign_box.clear()
+    children = next(s for s in case.stages if s.flow == "contracts" and s.running())
+    topic = case.topic("campaign.cusContract")
+    expect(topic_keys(case.world_env, topic), "no contracts")
+    children.stop()
+    log = case.log(children)
+    lookups = [int(line.split("count=")[1]) for line in log.splitlines() if "kind=pkey" in line]
+    expect(lookups and sum(lookups) <= 20, f"look-ups: {lookups}")
+
+
+def test_an_orphan_becomes_a_dead_letter_that_names_its_parent(case):
+    """After orphan_after a child whose parent never came is rejected, and the parent's key is named; a
+    later version of it is a new case."""
+    _, children = both(case, "contracts", dict(CONTRACTS, orphan_after="2s"), "cusContract")
+    children.put("c1", 1, product="one", holder="nobody", premium=1.0).drained()
+    case.wait(lambda: len(children.rejected()) == 1, 20, "the dead letter")
+    out = case.tideway("rejected", "ls", "--flow", "contracts")[1]
+    expect("orphan" in out and "nobody" in out, out)
+    waiting(children, 0)
+
+
+def test_parents_and_children_deleted_in_either_order_are_gone(case):
+    """Parent first, children first, and a parent that Campaign keeps while a child refers to it."""
+    parents, vehicles = both(case, "vehicles", VEHICLES, "cusVehicle",
+                             overlay={"flows": {"contracts": CONTRACTS}})
+    case.tideway("metadata", "pull")
+    case.tideway("topics", "create", "--flow", "contracts")
+    contracts = Changes(case, "cusContract")
+    contracts.start("contracts")
+    for i in range(6):
+        parents.add(f"p{i}", 1, row={"lastName": "Parent"})
+    parents.send().drained()
+    for i in range(6):
+        vehicles.add(f"v{i}", 1, row={"vehicleName": "one", "ownerId": f"p{i}"})
+        contracts.add(f"c{i}", 1, row={"product": "one", "holder": f"p{i}", "premium": 1.0})
+    vehicles.send().drained()
+    contracts.send().drained()
+    parents.add("p0", 2, op="delete").add("p1", 2, op="delete").send()  # refused while c0, c1 are there
+    case.wait(lambda: case.campaign_box.count("profile", "DELETE", 500) > 0, 20, "the refusal")
+    for i in range(6):
+        contracts.add(f"c{i}", 2, op="delete").tombstone(f"c{i}")
+    contracts.send().drained()
+    for i in range(2, 6):
+        parents.add(f"p{i}", 2, op="delete").tombstone(f"p{i}")
+    parents.send().drained()
+    for i in range(6):
+        vehicles.add(f"v{i}", 2, op="delete").tombstone(f"v{i}")
+    vehicles.send().drained()
+    left = [r for r in ("profile", "cusVehicle", "cusContract") for _ in case.campaign.rows(r)]
+    expect(not left, f"left: {left}")
+    expect(not parents.rejected() and not vehicles.rejected() and not contracts.rejected(), "dead letters")

@@ -1,0 +1,122 @@
+#include "parked.h"
+
+#include "unit.h"
+
+static void put(struct parked *p, const char *key, uint32_t parent, int64_t offset, int64_t since)
+{
+	parked_put(p, key, strlen(key), 0, parent, offset, since);
+}
+
+static bool due(const struct parked *p, const char *key)
+{
+	const struct parked_child *c = parked_find(p, key, strlen(key));
+	return c && c->due;
+}
+
+SHOWS(a_parent_that_comes_makes_its_children_due)
+{
+	struct parked *p = parked_new(1000);
+	int64_t first, last;
+
+	put(p, "a", 1, 10, 0);
+	put(p, "b", 2, 11, 0);
+	put(p, "c", 1, 12, 0);
+	put(p, "d", 1, -1, 0); /* not written yet: its place is not known */
+	assert_int_equal(parked_due(p, 0, &first, &last), 0);
+	assert_int_equal(parked_arrived(p, 1, (mono_time){1}), 3);
+	assert_true(due(p, "a") && due(p, "c") && !due(p, "b"));
+	assert_int_equal(parked_due(p, 0, &first, &last), 2);
+	assert_true(first == 10 && last == 12);
+	assert_int_equal(parked_due(p, 1, &first, &last), 0);
+	parked_located(p, "d", 1, 9);
+	assert_int_equal(parked_due(p, 0, &first, &last), 3);
+	assert_true(first == 9);
+	parked_remove(p, "a", 1);
+	assert_int_equal(parked_due_count(p), 2);
+	assert_int_equal(parked_count(p), 3);
+	parked_free(p);
+}
+
+SHOWS(a_later_version_takes_the_place_and_keeps_its_age)
+{
+	struct parked *p = parked_new(1000);
+
+	put(p, "a", 1, 10, 100);
+	parked_arrived(p, 1, (mono_time){1});
+	put(p, "a", 2, 20, 200); /* another parent: it waits again */
+	const struct parked_child *c = parked_find(p, "a", 1);
+	assert_true(c->offset == 20 && c->since_ms == 100 && c->parent == 2 && !c->due);
+	assert_int_equal(parked_arrived(p, 1, (mono_time){2}), 0);
+	assert_int_equal(parked_arrived(p, 2, (mono_time){2}), 1);
+	assert_int_equal(parked_count(p), 1);
+	parked_free(p);
+}
+
+SHOWS(arrivals_are_remembered_for_a_while)
+{
+	struct parked *p = parked_new(1000);
+
+	parked_arrived(p, 7, (mono_time){5000});
+	assert_true(parked_came(p, 7));
+	assert_false(parked_came(p, 8));
+	parked_arrived(p, 8, (mono_time){6500});
+	assert_true(parked_came(p, 7)); /* at least so long */
+	parked_arrived(p, 9, (mono_time){8000});
+	assert_false(parked_came(p, 7));
+	assert_true(parked_came(p, 8) && parked_came(p, 9));
+	parked_free(p);
+}
+
+SHOWS(who_waits_too_long_is_an_orphan_once)
+{
+	struct parked *p = parked_new(1000);
+
+	put(p, "a", 1, 1, 100);
+	put(p, "b", 1, 2, 200);
+	assert_int_equal(parked_expire(p, 150), 1);
+	assert_true(parked_find(p, "a", 1)->orphan && due(p, "a") && !due(p, "b"));
+	assert_int_equal(parked_expire(p, 150), 0);
+	assert_int_equal(parked_expire(p, 1000), 1);
+	parked_free(p);
+}
+
+SHOWS(a_partition_that_goes_takes_its_records_along)
+{
+	struct parked *p = parked_new(1000);
+
+	for (int i = 0; i < 1000; i++) {
+		char key[12];
+		int n = snprintf(key, sizeof key, "k%d", i);
+		parked_put(p, key, (size_t)n, i % 2, (uint32_t)(i % 7 + 1), i, i);
+	}
+	parked_arrived(p, 3, (mono_time){1});
+	parked_drop(p, 0);
+	assert_int_equal(parked_count(p), 500);
+	assert_int_equal(parked_count_in(p, 1), 500);
+	assert_int_equal(parked_count_in(p, 0), 0);
+	size_t left = parked_due_count(p);
+	assert_true(left > 0 && left < 143);
+	parked_drop(p, 1);
+	assert_int_equal(parked_count(p) + parked_due_count(p), 0);
+	parked_free(p);
+}
+
+SHOWS(a_parents_fingerprint_names_its_resource_and_is_never_nothing)
+{
+	assert_int_not_equal(parked_parent("profile", "a", 1), parked_parent("cusShop", "a", 1));
+	for (int i = 0; i < 100000; i++)
+		assert_int_not_equal(parked_parent("profile", (char *)&i, sizeof i), 0);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+	    cmocka_unit_test(a_parent_that_comes_makes_its_children_due),
+	    cmocka_unit_test(a_later_version_takes_the_place_and_keeps_its_age),
+	    cmocka_unit_test(arrivals_are_remembered_for_a_while),
+	    cmocka_unit_test(who_waits_too_long_is_an_orphan_once),
+	    cmocka_unit_test(a_partition_that_goes_takes_its_records_along),
+	    cmocka_unit_test(a_parents_fingerprint_names_its_resource_and_is_never_nothing),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
