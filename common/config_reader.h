@@ -17,6 +17,7 @@ char *config_own(struct config *c, const char *s, size_t len);
 void read_connections(struct reader *r, struct node map);
 void read_flow(struct reader *r, struct node key, struct node map, struct flow *f);
 void read_event_flow(struct reader *r, struct node map, struct flow *f);
+void read_exports(struct reader *r, struct node files, struct flow *f);
 void read_field(struct reader *r, struct node map, struct field_config *f);
 void read_link(struct reader *r, struct node map, struct field_config *f);
 /* A mapping of texts to texts or nothing; returns how many, *out is the caller's. */

@@ -63,7 +63,7 @@ static const struct code codes[] = {
     {"0x80044331", OK, NULL},
     {"0x80060888", OK, NULL},
     {"0x80048d19", OK, NULL},
-    {"0x80040800", OK, NULL},
+    {"0x80040800", REJECT, DATAVERSE_NO_BULK},
     {"0x8004830f", OK, NULL},
     {"0x80048d0b", OK, NULL},
     {"0x80040220", OK, NULL},
@@ -190,6 +190,8 @@ static enum result get(struct dataverse *d, const char *url, const char *prefer,
 			r = http_call(d->http, &req, &res, err);
 		}
 	}
+	if (r == OK && res.dop_hint > 0)
+		d->dop_hint = res.dop_hint;
 	if (r == OK)
 		r = dataverse_answer(&res, now, err);
 	else if (r == RETRY && res.status == 0)

@@ -28,12 +28,16 @@ struct dataverse {
 	const char *url;   /* https://org.crm.dynamics.com, no slash at the end */
 	struct oauth oauth;
 	struct buffer scratch; /* of json_parse_exact */
-	struct arena page;     /* the rows of the last page */
+	int64_t dop_hint;  /* requests at a time that the server recommends; 0: it said nothing */
+	struct arena page; /* the rows of the last page */
 };
 
 void dataverse_init(struct dataverse *d, struct http *h, const char *url, const char *token_url,
 		    const char *client_id, const char *client_secret, const char *scope);
 void dataverse_free(struct dataverse *d);
+
+/* The reason when a table does not have a bulk message. */
+#define DATAVERSE_NO_BULK "no-bulk"
 
 /* What an answer means.  OK for 2xx.
  *   RETRY   no answer, 401 (ask for a new token), 429, 5xx, SQL deadlocks and time-outs

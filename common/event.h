@@ -18,7 +18,15 @@ enum event_field {
 	EVENT_F_FAILURE_REASON,
 	EVENT_F_FILE,
 	EVENT_F_LINE,
-	EVENT_F_OBSERVED_AT
+	EVENT_F_OBSERVED_AT,
+	EVENT_F_URL_TYPE,
+	EVENT_F_URL_LABEL,
+	EVENT_F_URL_CATEGORY,
+	EVENT_F_DEVICE,
+	EVENT_F_MIRROR_URL,
+	EVENT_F_FAILURE_TYPE,
+	EVENT_F_FAILURE_TEXT,
+	EVENT_F_ORDINAL
 };
 
 enum activity_field {
@@ -32,8 +40,19 @@ enum activity_field {
 	ACTIVITY_F_CAMPAIGN,
 	ACTIVITY_F_DELIVERY,
 	ACTIVITY_F_TRACKING_URL,
-	ACTIVITY_F_MIRROR_URL
+	ACTIVITY_F_MIRROR_URL,
+	ACTIVITY_F_CAMPAIGN_LABEL,
+	ACTIVITY_F_DELIVERY_LABEL,
+	ACTIVITY_F_URL_LABEL,
+	ACTIVITY_F_URL_CATEGORY,
+	ACTIVITY_F_DEVICE,
+	ACTIVITY_F_FAILURE_TYPE,
+	ACTIVITY_F_FAILURE_REASON,
+	ACTIVITY_F_FAILURE_TEXT,
+	ACTIVITY_F_MESSAGE_ID
 };
+/* enum activity_text (flow.h) is in the order of the fields from here on. */
+enum { ACTIVITY_F_FIRST_TEXT = ACTIVITY_F_CAMPAIGN };
 
 /* The namespace of activity ids: activityid = UUIDv5(this, event_id).  Never change it: the same
  * event would appear twice on every timeline. */

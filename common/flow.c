@@ -7,6 +7,7 @@
 
 #include "arena.h"
 #include "json.h"
+#include "zone.h"
 
 static const char *const flow_kinds[] = {"contacts", "custom-entity", "email-events", NULL};
 
@@ -139,8 +140,8 @@ static void read_tuning(struct reader *r, struct node map, struct flow *f)
 
 	f->page_size = doc_int(map, "page_size", 5000, 1, 5000, r->p);
 	f->commit_interval_ms = doc_duration(map, "commit_interval", 100, 1, 10000, r->p);
-	f->batch_size = doc_int(map, "batch_size", 100, 1, 1000, r->p);
-	f->max_in_flight = doc_int(map, "max_in_flight", events ? 4 : 32, 1, 1000, r->p);
+	f->batch_size = doc_int(map, "batch_size", 1000, 1, 1000, r->p);
+	f->max_in_flight = doc_int(map, "max_in_flight", events ? 0 : 32, 1, 1000, r->p);
 	f->request_timeout_ms =
 	    doc_duration(map, "request_timeout", events ? 120000 : 30000, 1000, 240000, r->p);
 }
@@ -199,9 +200,24 @@ void read_flow(struct reader *r, struct node key, struct node map, struct flow *
 						 "address_filter",
 						 "orphan_after",
 						 NULL};
-	static const char *const event_keys[] = {"kind",       "since",		"files",
-						 "activities", "poll",		"commit_interval",
-						 "batch_size", "max_in_flight", "request_timeout",
+	static const char *const event_keys[] = {"kind",
+						 "since",
+						 "files",
+						 "activities",
+						 "poll",
+						 "bounces",
+						 "clicks",
+						 "privacy",
+						 "commit_interval",
+						 "batch_size",
+						 "max_in_flight",
+						 "request_timeout",
+						 "orphan_after",
+						 "rows_per_day",
+						 "bypass_logic",
+						 "state",
+						 "cutover",
+						 "cutover_window",
 						 NULL};
 	f->name = doc_text(key) ? doc_text(key) : "";
 	f->at = doc_place(key);
@@ -244,4 +260,7 @@ void flow_clear(struct flow *f)
 	}
 	free(f->fields);
 	free(f->deactivate);
+	for (size_t i = 0; i < EXPORT_ENUMERATIONS; i++)
+		free(f->exports.codes[i]);
+	zone_free(f->exports.zone);
 }

@@ -56,15 +56,36 @@ struct field_config {
 struct place field_place(const struct field_config *f, const char *key);
 
 enum event_kind { EVENT_SEND, EVENT_OPEN, EVENT_CLICK, EVENT_BOUNCE, EVENT_KINDS };
+/* Which open or click of one delivery and contact an event is; from here on they are not counted. */
+enum { EVENT_ORDINAL_MAX = 1000 };
 extern const char *const event_kind_names[EVENT_KINDS + 1];
 
-/* Columns of an activity table; NULL leaves a column alone. */
+/* What of an event, beside its time, may stand in a column of its activity. */
+enum activity_text {
+	ACTIVITY_CAMPAIGN,
+	ACTIVITY_DELIVERY,
+	ACTIVITY_TRACKING_URL,
+	ACTIVITY_MIRROR_URL,
+	ACTIVITY_CAMPAIGN_LABEL,
+	ACTIVITY_DELIVERY_LABEL,
+	ACTIVITY_URL_LABEL,
+	ACTIVITY_URL_CATEGORY,
+	ACTIVITY_DEVICE,
+	ACTIVITY_FAILURE_TYPE,
+	ACTIVITY_FAILURE_REASON,
+	ACTIVITY_FAILURE_TEXT,
+	ACTIVITY_MESSAGE_ID,
+	ACTIVITY_TEXTS
+};
+extern const char *const activity_text_names[ACTIVITY_TEXTS + 1];
+
 struct activity_config {
 	bool on;
 	struct place at;
 	const char *table;
-	const char *time; /* column for the event's time */
-	const char *campaign, *delivery, *tracking_url, *mirror_url;
+	const char *time;		     /* column for the event's time */
+	const char *columns[ACTIVITY_TEXTS]; /* NULL: goes nowhere */
+	int64_t at_most;		     /* of one delivery and contact; 0: all */
 };
 
 /* Columns of the two export files, by what they hold. */
@@ -82,10 +103,15 @@ enum log_column {
 	LOG_CAMPAIGN_LABEL,
 	LOG_TEST,
 	LOG_MESSAGE_TYPE,
+	LOG_FAILURE_TEXT,
+	LOG_MIRROR_URL,
 	/* tracking, besides some of the above */
 	LOG_BROADLOG_ID,
 	LOG_URL_TYPE,
 	LOG_URL,
+	LOG_URL_LABEL,
+	LOG_URL_CATEGORY,
+	LOG_DEVICE,
 	LOG_COLUMNS
 };
 extern const char *const log_column_names[LOG_COLUMNS + 1];
@@ -94,6 +120,27 @@ struct log_files {
 	struct place at;
 	const char *match;		  /* file name pattern, fnmatch(3) */
 	const char *columns[LOG_COLUMNS]; /* header texts; NULL when not exported */
+};
+
+/* Enumerations of the exports (export_codes.h). */
+enum { EXPORT_ENUMERATIONS = 6 };
+enum processed { PROCESSED_LEAVE, PROCESSED_MOVE, PROCESSED_DELETE };
+
+/* How the files of a flow are written, and what becomes of them. */
+struct export_format {
+	char separator;		 /* 0: the header row tells */
+	int quote;		 /* a character, or -1: texts have no delimiter */
+	const char *encoding;	 /* iconv's name; NULL: UTF-8 */
+	const char *time_format; /* strptime(3); NULL: ISO 8601 */
+	const char *time_zone;	 /* of times that name none; NULL: each names its own */
+	struct zone *zone;
+	bool take_cut_off; /* a last row without a line end is a whole one */
+	bool soft_bounces, opt_out_clicks, mirror_page_clicks;
+	struct value_pair *codes[EXPORT_ENUMERATIONS]; /* what stands in a file, and its meaning */
+	size_t code_counts[EXPORT_ENUMERATIONS];
+	enum processed processed;
+	const char *processed_folder;
+	int64_t overlap_ms; /* how far back events are known */
 };
 
 enum deletes { DELETES_APPLY, DELETES_IGNORE, DELETES_DEACTIVATE };
@@ -134,7 +181,15 @@ struct flow {
 	bool has_since;
 	wall_time since;
 	struct log_files sending, tracking;
+	struct export_format exports;
 	struct activity_config activities[EVENT_KINDS];
+	bool strict_privacy;	  /* no mirror page, no query of a URL */
+	bool leave_open;	  /* state: open, else activities are completed */
+	int64_t rows_per_day;	  /* 0: no limit */
+	const char *bypass_logic; /* value of MSCRM.BypassBusinessLogicExecution, or NULL */
+	bool has_cutover;	  /* another application wrote the events before */
+	wall_time cutover;
+	int64_t cutover_window_ms; /* on both sides */
 
 	/* tuning, each with a default */
 	int64_t poll_ms, poll_min_ms, page_size; /* extract: when all is quiet, after changes */

@@ -106,7 +106,11 @@ static size_t on_header(char *data, size_t size, size_t n, void *arg)
 	struct http_response *res = arg;
 	size_t len = size * n;
 
+	static const char hint[] = "x-ms-dop-hint:";
+
 	res->head_whole = len <= 2 && (*data == '\r' || *data == '\n');
+	if (len > sizeof hint && !strncasecmp(data, hint, sizeof hint - 1))
+		res->dop_hint = strtoll(data + sizeof hint - 1, NULL, 10); /* ends at CR LF */
 	return len;
 }
 
@@ -163,6 +167,7 @@ static struct curl_slist *prepare(struct http *h, CURL *c, const struct http_req
 
 static void conclude(CURL *c, CURLcode code, const char *why, struct http_response *res)
 {
+	curl_off_t sent_us = 0, first_us = 0;
 	long status = 0;
 	curl_off_t after = 0;
 	const char *type = NULL;
@@ -187,6 +192,9 @@ static void conclude(CURL *c, CURLcode code, const char *why, struct http_respon
 	curl_easy_getinfo(c, CURLINFO_RESPONSE_CODE, &status);
 	curl_easy_getinfo(c, CURLINFO_CONTENT_TYPE, &type);
 	res->status = (int)status;
+	curl_easy_getinfo(c, CURLINFO_PRETRANSFER_TIME_T, &sent_us);
+	curl_easy_getinfo(c, CURLINFO_STARTTRANSFER_TIME_T, &first_us);
+	res->server_ms = (first_us - sent_us) / 1000;
 	snprintf(res->content_type, sizeof res->content_type, "%s", type ? type : "");
 	if (curl_easy_header(c, "Retry-After", 0, CURLH_HEADER, -1, &header) == CURLHE_OK) {
 		curl_easy_getinfo(c, CURLINFO_RETRY_AFTER, &after);
@@ -357,8 +365,14 @@ enum result http_download(struct http *h, const struct http_download *d, struct 
 	}
 	if (d->known_hosts)
 		curl_easy_setopt(c, CURLOPT_SSH_KNOWNHOSTS, d->known_hosts);
+	struct curl_slist *commands = NULL;
+	for (size_t i = 0; i < 3 && d->commands[i]; i++)
+		commands = curl_slist_append(commands, d->commands[i]);
+	curl_easy_setopt(c, CURLOPT_QUOTE, commands);
+	curl_easy_setopt(c, CURLOPT_NOBODY, (long)(commands != NULL));
 	CURLcode code = curl_easy_perform(c);
 	curl_easy_reset(c);
+	curl_slist_free_all(commands);
 	if (code == CURLE_OK)
 		return OK;
 	if (dl.refused)

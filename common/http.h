@@ -36,6 +36,8 @@ struct http_response {
 	int status;		/* 0 when no complete response arrived */
 	bool sent;		/* false only when the request surely did not reach the server */
 	int64_t retry_after_ms; /* -1 when the header was absent (seconds or HTTP-date) */
+	int64_t server_ms;	/* from the request being sent to the first byte of the answer */
+	int64_t dop_hint;	/* x-ms-dop-hint of Dataverse; 0 when it was absent */
 	char content_type[96];
 	struct buffer body;
 	bool head_whole;   /* the blank line behind the headers came */
@@ -67,9 +69,10 @@ void http_escape(struct buffer *out, const char *s);
 /* Splits downloads of anything libcurl speaks (SFTP) into pieces: sink returns false to stop. */
 struct http_download {
 	const char *url, *user, *password, *key_file, *known_hosts;
-	bool list;	    /* a directory: one name a line */
-	bool long_list;	    /* a directory: as the server words it, `ls -l` like */
-	int64_t timeout_ms; /* of silence, not of the whole */
+	bool list;		 /* a directory: one name a line */
+	bool long_list;		 /* a directory: as the server words it, `ls -l` like */
+	const char *commands[3]; /* SFTP: these instead of any data, up to the first NULL */
+	int64_t timeout_ms;	 /* of silence, not of the whole */
 	bool (*sink)(void *arg, const char *data, size_t len);
 	void *arg;
 };

@@ -16,6 +16,7 @@ enum {
 	LOAD_LEASE = 5000,    /* offsets that may be sent before the next commit, at least */
 	LOAD_IDLE_MS = 1000,  /* without a record so long, the lease is given back */
 	LOAD_OUTCOMES_MAX = 20000,
+	LOAD_WINDOW_MAX = 20000, /* records in memory */
 	LOAD_REASONS = 24,
 	LOAD_CALLS = 12,
 	LOAD_LATENCIES = 200,
@@ -113,7 +114,8 @@ struct loop {
 	char parent_topics[LOAD_PARENTS][PIPELINE_NAME_MAX];
 	size_t parent_count;
 	bool arrivals_from_start;
-	mono_time parked_looked;
+	mono_time parked_looked, parked_tried;
+	bool day_full_told;
 
 	struct outcome *outcomes, **outcomes_end;
 	size_t outcome_count;

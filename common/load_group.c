@@ -184,6 +184,11 @@ static enum result take_over(struct loop *l, rd_kafka_topic_partition_t *at, str
 		p->committed = -1;
 		at->offset = low;
 		p->mark = (struct mark){.ahead = low};
+	} else if (!l->loader->memory) {
+		/* Every record of a key is the same: one that is still out cannot overwrite a newer
+		 * one, so there is nothing to wait for. */
+		if (!p->mark.known)
+			p->mark = (struct mark){.ahead = at->offset};
 	} else if (!p->mark.known) {
 		/* Set by another program: what was sent before is not known. */
 		p->held_until = hold;
@@ -211,9 +216,7 @@ static enum result take_over(struct loop *l, rd_kafka_topic_partition_t *at, str
 	}
 	p->next = at->offset;
 	window_limit(l->window, at->partition, INT64_MIN);
-	if (!l->loader->memory)
-		return OK;
-	enum result r = restore(l, at->partition, err);
+	enum result r = l->loader->memory ? restore(l, at->partition, err) : OK;
 	if (r == OK && l->parked)
 		r = load_park_restore(l, at->partition, err);
 	return r;

@@ -139,12 +139,13 @@ static enum result open_memory(struct loop *l, struct error *err)
 	for (size_t i = 0; i < l->parent_count; i++)
 		pipeline_loaded(s->config, l->parents[i], l->parent_topics[i]);
 	enum result r = kafka_partitions(l->watcher, s->self->input, &l->input_partitions, err);
-	if (r != OK || !l->loader->memory)
+	if (r != OK || !(l->loader->memory || l->loader->parks))
 		return r;
-	pipeline_loaded(s->config, s->flow->resource, l->loaded_name);
-	pipeline_parked(s->config, s->flow->resource, l->parked_name);
-	const char *const own[] = {l->loaded_name, l->parked_name};
-	for (size_t i = 0; i < 2 && r == OK; i++) {
+	const char *resource = s->flow->resource ? s->flow->resource : PIPELINE_ACTIVITY;
+	pipeline_loaded(s->config, resource, l->loaded_name);
+	pipeline_parked(s->config, resource, l->parked_name);
+	const char *const own[] = {l->parked_name, l->loaded_name};
+	for (size_t i = 0; i < (l->loader->memory ? 2 : 1) && r == OK; i++) {
 		r = kafka_partitions(l->watcher, own[i], &have, err);
 		if (r == OK && have != l->input_partitions)
 			r = error_config(
@@ -153,7 +154,7 @@ static enum result open_memory(struct loop *l, struct error *err)
 			    "anew with `tideway topics create`, and replay this stage",
 			    own[i], have, s->self->input, l->input_partitions);
 	}
-	if (r == OK)
+	if (r == OK && l->loader->memory)
 		r = loaded_topic_new(s->wire, s->registry, l->loaded_name, &l->loaded_topic, err);
 	return r == OK ? load_park_open(l, err) : r;
 }
@@ -239,6 +240,18 @@ static void close_all(struct loop *l)
 	free(l->partitions);
 }
 
+static void set_limits(struct loop *l)
+{
+	struct governor_limits limits = l->loader->limits(l->stage, l->state);
+
+	governor_init(&l->governor, &limits, l->polled);
+	l->window_max = 2 * l->batch_max * limits.max_in_flight;
+	if (l->window_max > LOAD_WINDOW_MAX)
+		l->window_max = LOAD_WINDOW_MAX;
+	if (l->window_max < WINDOW_MIN)
+		l->window_max = WINDOW_MIN;
+}
+
 /* A target that is there and busy is waited for; one that is away ends the start. */
 static enum result open_loader(struct loop *l, struct error *err)
 {
@@ -265,17 +278,14 @@ static enum result run(struct stage *s, void *arg, struct error *err)
 			 .window = window_new(),
 			 .wake = {-1, -1},
 			 .encoded = BUFFER(4096)};
-	struct governor_limits limits = l.loader->limits(s);
 	enum result r;
 
 	l.batch_max = l.loader->batches ? (size_t)s->flow->batch_size : 1;
-	l.window_max = 2 * l.batch_max * (size_t)s->flow->max_in_flight;
-	if (l.window_max < WINDOW_MIN)
-		l.window_max = WINDOW_MIN;
 	l.seed = (uint32_t)wall_now().ms;
 	l.polled = l.committed_at = l.reported = l.hour_reported = mono_now();
-	governor_init(&l.governor, &limits, l.polled);
 	r = open_loader(&l, err);
+	if (r == OK)
+		set_limits(&l);
 	if (r == OK)
 		r = start(&l, err);
 	if (r == OK && (r = run_loop(&l)) != OK)

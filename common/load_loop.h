@@ -26,6 +26,15 @@
 
 enum load_outcome { LOAD_NOTHING, LOAD_CREATED, LOAD_UPDATED, LOAD_DELETED };
 
+/* What became of one record of a batch whose answer tells them apart. */
+struct load_verdict {
+	enum result
+	    result;	 /* OK: done; RETRY: it goes out again; REJECT: as err, or it is parked */
+	uint32_t parent; /* with REJECT: it waits for that one. Not 0. */
+	const char *missing;
+	struct error err;
+};
+
 /* One request to be: the records it carries, and where a loader is with them. */
 struct load_job {
 	void **records; /* the loader's, from prepare() */
@@ -45,6 +54,9 @@ struct load_job {
 	 * 0. missing: its name for the dead letter, when known; the loader's memory. */
 	uint32_t parent;
 	const char *missing;
+	/* Set by answer() with REJECT, malloc'ed, one a record: it is known which are bad, so the
+	 * batch is not halved. At least one must not be RETRY. */
+	struct load_verdict *verdicts;
 };
 
 struct load_record {
@@ -66,7 +78,12 @@ struct loader {
 	const char *program, *synopsis;
 	bool batches; /* up to batch_size records a request, else one */
 	bool memory;  /* keeps loaded.<resource> */
-	struct governor_limits (*limits)(const struct stage *s);
+	/* Its records may wait for a parent of whose arrival no topic tells: they are tried again now
+	 * and then.  The reason of the dead letter when they have waited too long; or NULL. */
+	const char *parks;
+	struct governor_limits (*limits)(const struct stage *s, void *state);
+	/* Records a request of the group at the moment, at most the flow's batch_size; may be NULL. */
+	size_t (*batch_size)(void *state, unsigned group);
 	enum result (*open)(struct stage *s, void **state, struct error *err);
 	/* Reads one message (payload NULL: a tombstone).  OK, REJECT, or RETRY when the registry is
 	 * away. record NULL with OK: nothing needs to be done. */

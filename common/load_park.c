@@ -23,6 +23,8 @@ enum {
 	LOOK_MS = 200, /* how often released records are fetched */
 	ARRIVALS_AT_ONCE = 2000,
 	RELEASE_AT_ONCE = 1000,
+	TRIES = 20, /* until orphan_after, and at least every: */
+	TRY_MAX_MS = 900000,
 	SWEEP_AT_LEAST = 100,
 };
 
@@ -112,9 +114,11 @@ enum result load_park_open(struct loop *l, struct error *err)
 {
 	const struct stage *s = l->stage;
 
-	if (!l->parent_count)
+	if (!l->parent_count && !l->loader->parks)
 		return OK;
 	l->parked = parked_new(s->flow->request_timeout_ms * 2);
+	if (!l->parent_count)
+		return OK;
 	l->arrivals = kafka_reader(s->config, s->self->group, err);
 	if (!l->arrivals)
 		return FATAL;
@@ -201,7 +205,8 @@ static bool release(void *arg, rd_kafka_message_t *m)
 	it.expired = orphan;
 	if (orphan && !it.why) {
 		it.why = xcalloc(1, sizeof *it.why);
-		error_reject(it.why, "orphan", "its parent %s has not come in %" PRId64 " s",
+		error_reject(it.why, l->loader->parks ? l->loader->parks : "orphan",
+			     "its parent %s has not come in %" PRId64 " s",
 			     *missing ? missing : "(of a record that is deleted)",
 			     (int64_t)(l->stage->flow->orphan_after_ms / 1000));
 	}
@@ -311,10 +316,18 @@ void load_park_turn(struct loop *l, mono_time now)
 		sweep_due(l);
 	if (!l->parked)
 		return;
-	hear(l, now);
+	if (l->parent_count)
+		hear(l, now);
 	if (now.ms - l->parked_looked.ms < LOOK_MS)
 		return;
 	l->parked_looked = now;
+	/* Nobody tells when one of these parents comes: they are tried again now and then. */
+	int64_t pause = l->stage->flow->orphan_after_ms / TRIES;
+	pause = pause < TRY_MAX_MS ? pause : TRY_MAX_MS;
+	if (l->loader->parks && now.ms - l->parked_tried.ms >= pause) {
+		l->parked_tried = now;
+		parked_retry(l->parked);
+	}
 	parked_expire(l->parked, wall_now().ms - l->stage->flow->orphan_after_ms);
 	if (parked_due_count(l->parked))
 		release_due(l);

@@ -14,8 +14,11 @@
 #include <string.h>
 
 #include "arena.h"
+#include "batch.h"
 #include "load.h"
 #include "log.h"
+
+enum { DAY_MS = 86400000 };
 
 /* ---- jobs ------------------------------------------------------------------------------------- */
 
@@ -31,6 +34,7 @@ static struct job *job_new(size_t room, unsigned group)
 static void job_free(struct job *j)
 {
 	free(j->pub.records);
+	free(j->pub.verdicts);
 	free(j->slots);
 	free(j);
 }
@@ -153,16 +157,53 @@ static void send_on(struct loop *l, struct job *j, mono_time now)
 		put_waiting(l, j, now);
 }
 
+static void put_aside(struct loop *l, struct window_item *slot, const struct load_job *job,
+		      const struct error *why)
+{
+	if (job->parent && l->parked && ((struct load_item *)slot->payload)->msg)
+		load_park(l, slot, job);
+	else
+		load_reject(l, slot, job, why);
+}
+
+/* The loader knows which records are bad: they are taken out, the others go on. */
+static void sort_out(struct loop *l, struct job *j, mono_time now)
+{
+	struct load_verdict *verdicts = j->pub.verdicts;
+	size_t kept = 0;
+
+	j->pub.verdicts = NULL;
+	for (size_t i = 0; i < j->pub.count; i++) {
+		const struct load_verdict *v = &verdicts[i];
+		if (v->result == RETRY) {
+			j->slots[kept] = j->slots[i];
+			j->pub.records[kept++] = j->pub.records[i];
+		} else if (v->result == OK) {
+			load_finish(l, j->slots[i]);
+		} else {
+			struct load_job one = {.parent = v->parent, .missing = v->missing};
+			put_aside(l, j->slots[i], &one, &v->err);
+		}
+	}
+	j->pub.count = kept;
+	free(verdicts);
+	if (kept)
+		send_on(l, j, now);
+	else
+		job_free(j);
+}
+
 /* The records of a job that was refused: one becomes a dead letter, more are halved. */
 static void refused(struct loop *l, struct job *j, mono_time now, const struct error *why)
 {
-	size_t half = j->pub.count / 2;
+	size_t half = batch_half(j->pub.count);
 
+	if (j->pub.verdicts) {
+		sort_out(l, j, now);
+		return;
+	}
 	if (j->pub.count == 1) {
-		if (j->pub.parent && l->parked && ((struct load_item *)j->slots[0]->payload)->msg)
-			load_park(l, j->slots[0], &j->pub);
-		else
-			load_reject(l, j->slots[0], &j->pub, why);
+		put_aside(l, j->slots[0], &j->pub, why);
 		job_free(j);
 		return;
 	}
@@ -188,6 +229,8 @@ static bool drop_orphans(struct loop *l, struct job *j, bool done)
 			load_finish(l, j->slots[i]);
 			continue;
 		}
+		if (j->pub.verdicts)
+			j->pub.verdicts[kept] = j->pub.verdicts[i];
 		j->slots[kept] = j->slots[i];
 		j->pub.records[kept++] = j->pub.records[i];
 	}
@@ -220,6 +263,10 @@ static void answered(struct loop *l, struct job *j, const struct http_response *
 	j->pub.doubtful |= res->status ? p == GOVERNOR_LOADED : res->sent;
 	enum result r = l->loader->answer(l->state, &j->pub, res, now, &again, &err);
 	l->in_flight--;
+	if (r != REJECT || j->pub.count == 0) {
+		free(j->pub.verdicts);
+		j->pub.verdicts = NULL;
+	}
 	/* Refused credentials stop everybody, as Retry-After does. */
 	if (!drop_orphans(l, j, r == OK && !again)) {
 		governor_answered(&l->governor, now, j->sent, p, (mono_time){0});
@@ -268,12 +315,52 @@ void load_take_answers(struct loop *l)
 
 /* ---- what goes out ---------------------------------------------------------------------------- */
 
+static size_t batch_size(struct loop *l, unsigned group)
+{
+	size_t n = l->loader->batch_size ? l->loader->batch_size(l->state, group) : l->batch_max;
+	return n < 1 ? 1 : n < l->batch_max ? n : l->batch_max;
+}
+
+/* rows_per_day: this process's share of it goes by its partitions.  What is over stays in the topic
+ * until the day is over: nothing is dropped. */
+static bool day_has_room(struct loop *l)
+{
+	int64_t limit = l->stage->flow->rows_per_day, used = 0, mine = 0;
+	int64_t day = wall_now().ms / DAY_MS;
+
+	if (!limit)
+		return true;
+	for (size_t i = 0; i < l->partition_count; i++) {
+		const struct partition *p = &l->partitions[i];
+		if (!p->ours)
+			continue;
+		mine++;
+		used += p->mark.day == day ? p->mark.rows_in_day : 0;
+	}
+	if (!mine)
+		return true;
+	limit = l->input_partitions ? (limit * mine + l->input_partitions - 1) / l->input_partitions
+				    : limit;
+	bool room = used < limit;
+	if (!room && !l->day_full_told)
+		log_warn("rows_per_day is reached: the rest waits for the next day (UTC)", "rows",
+			 log_int(used), "limit", log_int(limit), NULL);
+	l->day_full_told = !room;
+	return room;
+}
+
+static void count_row(struct loop *l, const struct window_item *slot)
+{
+	if (l->stage->flow->rows_per_day)
+		mark_row(&load_partition(l, slot->partition)->mark, wall_now().ms / DAY_MS);
+}
+
 /* The next job of new records that should go out now, or NULL. */
 static struct job *next_ready(struct loop *l, mono_time now)
 {
 	struct window_item *slot;
 
-	while (l->broken == OK && (slot = window_take(l->window))) {
+	while (l->broken == OK && day_has_room(l) && (slot = window_take(l->window))) {
 		struct load_item *it = slot->payload;
 		struct loaded_entry was = {.deleted = true};
 		if (it->expired && it->r.is_delete) {
@@ -304,7 +391,8 @@ static struct job *next_ready(struct loop *l, mono_time now)
 			j->pub.unknown = it->unknown;
 		}
 		job_add(j, slot);
-		if (j->pub.count == l->batch_max) {
+		count_row(l, slot);
+		if (j->pub.count >= batch_size(l, group)) {
 			l->open[group] = NULL;
 			return j;
 		}

@@ -36,7 +36,8 @@ static bool word(struct mark *m, const char *name, const char *value)
 		size_t n;
 	} words[] = {{"ahead", &m->ahead, 1},	      {"oldest", &m->oldest_ms, 1},
 		     {"force", &m->force, 1},	      {"waiting", &m->waiting, 1},
-		     {"hour", &m->hour, 1},	      {"all", m->total, LOAD_COUNTS},
+		     {"hour", &m->hour, 1},	      {"day", &m->day, 1},
+		     {"rows", &m->rows_in_day, 1},    {"all", m->total, LOAD_COUNTS},
 		     {"now", m->in_hour, LOAD_COUNTS}};
 	int64_t sweep[3];
 
@@ -101,9 +102,19 @@ size_t mark_format(const struct mark *m, char out[MARK_TEXT_MAX])
 		at = put(out, at, "sweep", sweep, 3);
 	if (m->waiting)
 		at = put(out, at, "waiting", &m->waiting, 1);
+	if (m->day) {
+		at = put(out, at, "day", &m->day, 1);
+		at = put(out, at, "rows", &m->rows_in_day, 1);
+	}
 	at = put(out, at, "hour", &m->hour, 1);
 	at = put(out, at, "all", m->total, LOAD_COUNTS);
 	return put(out, at, "now", m->in_hour, LOAD_COUNTS);
+}
+
+void mark_row(struct mark *m, int64_t day)
+{
+	m->rows_in_day = m->day == day ? m->rows_in_day + 1 : 1;
+	m->day = day;
 }
 
 void mark_count(struct mark *m, enum load_count what, int64_t n, int64_t now_ms)

@@ -234,6 +234,17 @@ size_t parked_expire(struct parked *p, int64_t before_ms)
 	return n;
 }
 
+size_t parked_retry(struct parked *p)
+{
+	size_t n = 0;
+
+	for (struct child *c = p->first; c; c = c->after) {
+		n += !c->pub.due;
+		set_due(p, c, true);
+	}
+	return n;
+}
+
 size_t parked_due(const struct parked *p, int32_t partition, int64_t *first, int64_t *last)
 {
 	size_t n = 0;

@@ -58,6 +58,8 @@ bool parked_came(const struct parked *p, uint32_t parent);
 void parked_set_due(struct parked *p, const void *key, size_t key_len, bool due);
 /* Those that wait since before the time are due as orphans.  Returns how many. */
 size_t parked_expire(struct parked *p, int64_t before_ms);
+/* All are due, for want of anybody who tells of arrivals.  Returns how many were not. */
+size_t parked_retry(struct parked *p);
 
 /* The due ones of a partition: how many whose place is known, and from where to where they stand. */
 size_t parked_due(const struct parked *p, int32_t partition, int64_t *first, int64_t *last);

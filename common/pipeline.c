@@ -97,9 +97,10 @@ size_t pipeline_topics(const struct config *c, const struct flow *f, struct topi
 	spec(&out[n++], p.stages[STAGE_TRANSFORM].output, (int)c->partitions, false, kind);
 	for (int i = 0; i < STAGES; i++)
 		spec(&out[n++], p.stages[i].rejected, 1, false, events);
-	for (int i = 0; f->resource && i < 2; i++) {
+	for (int i = f->resource ? 0 : 1; i < 2; i++) {
 		char topic[PIPELINE_NAME_MAX];
-		(i ? pipeline_parked : pipeline_loaded)(c, f->resource, topic);
+		(i ? pipeline_parked
+		   : pipeline_loaded)(c, f->resource ? f->resource : PIPELINE_ACTIVITY, topic);
 		spec(&out[n], topic, (int)c->partitions, false, state);
 		out[n++].like = 2; /* the loader's input */
 	}

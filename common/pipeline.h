@@ -4,6 +4,7 @@
  *   campaign.email-event ─ transform ─ crm.email-activity      email-events
  *   rejected.<flow>.<stage>, checkpoint.<flow>
  *   loaded.<resource>, parked.<resource>      the memory of load-campaign
+ *   parked.email-activity      events whose contact is not there (yet)
  *
  * Everything begins with the deployment's name, so that several share a cluster and ACLs go by
  * prefix.
@@ -43,6 +44,9 @@ struct topic_spec {
 	int like; /* index of the topic that it must have as many partitions as; -1: none */
 	const struct topic_setting *settings; /* ended by name NULL */
 };
+
+/* What stands for a resource in the names of topics where Dynamics is written. */
+#define PIPELINE_ACTIVITY "email-activity"
 
 void pipeline_loaded(const struct config *c, const char *resource, char out[PIPELINE_NAME_MAX]);
 void pipeline_parked(const struct config *c, const char *resource, char out[PIPELINE_NAME_MAX]);

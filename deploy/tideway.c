@@ -13,6 +13,8 @@ static const struct command commands[] = {
     {"check", "find every mistake in the configuration before a process starts", command_check},
     {"plan", "what a mapping would do to Campaign, field by field; writes nothing", command_plan},
     {"test", "run your own cases against the mapping, without a broker", command_test},
+    {"install", "dataverse: make what the flows need there", command_install},
+    {"logs", "inspect: what is in a log export, what is wrong with it, what fits it", command_logs},
     {"metadata", "pull: save what both products say about tables and resources", command_metadata},
     {"schemas", "write the derived Avro schemas as files", command_schemas},
     {"topics", "create: make the topics with the right settings", command_topics},
@@ -64,7 +66,7 @@ bool command_parse(struct command_line *line, int argc, char **argv, int *status
 	case OPTIONS_RUN:
 		break;
 	}
-	if (!line->configs.count) {
+	if (!line->configs.count && !line->config_optional) {
 		fprintf(stderr, "%s: --config FILE is missing; see %s --help\n", line->name,
 			line->name);
 		*status = EXIT_PERMANENT;

@@ -2,12 +2,15 @@
  *
  * Campaign has no bulk log endpoint; the documented route is a workflow that exports sending and
  * tracking logs as files to SFTP.  Exports overlap and rows change (Sent, later Failed), so an
- * event is known by its identity and written once: what is in the topic already is read back at
- * the start of a term.  A file is taken when its size has not changed for a poll; files are
- * taken in the order of their names; the rows done so far are the checkpoint, one key a file.
+ * event is known by its identity and written once: what was written in the last `overlap` days is
+ * read back from the topic at the start of a term.  What comes again later than that is written
+ * again, with the same id, and Dynamics has it once all the same.
  *
- * The files are CSV or TAB with a header row, .gz or not; columns are named in the configuration.
+ * A file is taken when its size and time have not changed for a poll; files are taken in the order
+ * of their names; the rows done so far are the checkpoint, one key a file, in the transaction of
+ * their events.
  */
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -32,7 +35,8 @@ static enum result logs_open(struct stage *s, void **state, const struct record_
 	x->stage = s;
 	x->connection = &s->config->logs;
 	x->encoded = BUFFER(WIRE_VALUE_MAX);
-	x->events = seen_new();
+	x->flow = s->flow;
+	x->known = recall_new(s->flow->exports.overlap_ms);
 	if (r == OK)
 		r = record_class_new(&x->checkpoint_class, checkpoint_campaign_logs_avsc, err);
 	if (r != OK) {
@@ -52,7 +56,22 @@ static void logs_reset(void *state)
 	struct file *f, *next;
 
 	HASH_ITER(hh, x->files, f, next) directory_forget(x, f);
-	seen_clear(x->events);
+	x->listed_at = (mono_time){0};
+	recall_clear(x->known);
+}
+
+static int64_t long_of(const avro_value_t *record, size_t i)
+{
+	avro_value_t v = record_field(record, i);
+	return record_long(&v);
+}
+
+static bool flag_of(const avro_value_t *record, size_t i)
+{
+	avro_value_t v = record_field(record, i);
+	int on = 0;
+	avro_value_get_boolean(&v, &on);
+	return on;
 }
 
 static enum result logs_restore(void *state, const char *key, const avro_value_t *value,
@@ -60,27 +79,53 @@ static enum result logs_restore(void *state, const char *key, const avro_value_t
 {
 	struct logs *x = state;
 	struct file *f = directory_file(x, key, true);
-	int done = 0;
 
 	(void)err;
 	if (!value) {
 		directory_forget(x, f);
 		return OK;
 	}
-	avro_value_t v = record_field(value, CP_SIZE);
-	f->size = record_long(&v);
-	v = record_field(value, CP_ROWS);
-	f->rows = record_long(&v);
-	v = record_field(value, CP_DONE);
-	avro_value_get_boolean(&v, &done);
-	f->done = done;
+	f->size = long_of(value, CP_SIZE);
+	f->rows = long_of(value, CP_ROWS);
+	f->bytes = long_of(value, CP_BYTES);
+	f->sum = (uint64_t)long_of(value, CP_SUM);
+	f->done = flag_of(value, CP_DONE);
+	f->refused = flag_of(value, CP_REFUSED);
+	avro_value_t v = record_field(value, CP_STAMP);
+	snprintf(f->stamp, sizeof f->stamp, "%s", record_text(&v, NULL));
 	return OK;
+}
+
+/* The ordinals of opens and clicks are in the records. */
+static void remember_ordinal(struct logs *x, const rd_kafka_message_t *m, wall_time when)
+{
+	struct error err;
+
+	if (wire_decode(x->stage->wire, m->payload, m->len, x->schema_id, &x->event, &err) != OK)
+		return;
+	int64_t n = long_of(&x->event, EVENT_F_ORDINAL);
+	avro_value_t v = record_field(&x->event, EVENT_F_KIND), some;
+	int kind = record_enum(&v);
+	if (n <= 0 || kind < 0 || kind >= EVENT_KINDS)
+		return;
+	v = record_field(&x->event, EVENT_F_DELIVERY);
+	const char *delivery = record_some(&v, &some) ? record_text(&some, NULL) : "";
+	_cleanup_(freep) char *name = xstrdup(delivery);
+	v = record_field(&x->event, EVENT_F_CONTACT);
+	_cleanup_(freep) char *pair =
+	    xasprintf("%s|%s|%s", event_kind_names[kind], name, record_text(&v, NULL));
+	recall_counted(x->known, pair, strlen(pair), n, when);
 }
 
 static bool remember_event(void *arg, const rd_kafka_message_t *m)
 {
 	struct logs *x = arg;
-	seen_add(x->events, m->key, m->key_len);
+	rd_kafka_timestamp_type_t type;
+	wall_time when = {rd_kafka_message_timestamp(m, &type)};
+
+	recall_add(x->known, m->key, m->key_len, when);
+	if (m->payload)
+		remember_ordinal(x, m, when);
 	return true;
 }
 
@@ -95,12 +140,13 @@ static enum result logs_begin(void *state, int32_t schema_id, struct error *err)
 	rd_kafka_t *reader = kafka_reader(x->stage->config, client, err);
 	if (!reader)
 		return FATAL;
+	wall_time since = {wall_now().ms - x->flow->exports.overlap_ms};
 	enum result r =
-	    kafka_read_all(reader, x->stage->self->output, 15000, remember_event, x, err);
+	    kafka_read_since(reader, x->stage->self->output, since, 15000, remember_event, x, err);
 	rd_kafka_consumer_close(reader);
 	rd_kafka_destroy(reader);
 	if (r == OK)
-		log_info("events known", "count", log_int((int64_t)seen_count(x->events)), NULL);
+		log_info("events known", "count", log_int((int64_t)recall_count(x->known)), NULL);
 	return r;
 }
 
@@ -127,7 +173,7 @@ static void logs_close(void *state)
 	struct logs *x = state;
 
 	logs_reset(x);
-	seen_free(x->events);
+	recall_free(x->known);
 	if (x->event.self)
 		avro_value_decref(&x->event);
 	if (x->checkpoint.self)

@@ -54,8 +54,9 @@ static enum result campaign_open(struct stage *s, void **state, struct error *er
 	return OK;
 }
 
-static struct governor_limits campaign_limits(const struct stage *s)
+static struct governor_limits campaign_limits(const struct stage *s, void *state)
 {
+	(void)state;
 	const struct connection *c = &s->config->campaign;
 	return (struct governor_limits){(size_t)s->flow->max_in_flight, c->max_requests_per_second,
 					c->max_requests_per_day};

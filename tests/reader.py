@@ -73,9 +73,9 @@ class Dynamics(Client):
             env["DATAVERSE_URL"] + "/.default"), "OData-Version": "4.0", "OData-MaxVersion": "4.0"}
         self.control = Client(env["TIDEWAY_SANDBOX_DATAVERSE"])
 
-    def rows(self, table):
+    def rows(self, table, query=""):
         """Every row of an entity set, with formatted values."""
-        rows, url = [], f"/{table}"
+        rows, url = [], f"/{table}" + ("?" + urllib.parse.quote(query, safe="$=&,'") if query else "")
         while url:
             page = self.get(url, Prefer='odata.include-annotations="*",odata.maxpagesize=%d' % PAGE)
             rows += page["value"]
@@ -300,14 +300,16 @@ def is_contact(external):
         return False
 
 
-def compare_events(dynamics, campaign, instance="acme"):
-    """What really happened in Campaign against the timeline. Returns ({kind: count}, number of
+def compare_events(dynamics, campaign, instance="acme", exported=False, besides=frozenset()):
+    """What really happened in Campaign against the timeline; exported: as far as a whole file has shown
+    it; besides: deliveries that are not the simulator's. Returns ({kind: count}, number of
     events of profiles that are no contacts, differences)."""
     wrong, counts = [], {}
-    events = campaign.control.get("/_sandbox/events")
+    events = [e for e in campaign.control.get("/_sandbox/events") if e["exported"] or not exported]
     strangers = sum(not is_contact(e["externalId"]) for e in events)
     for kind, (table, column) in ACTIVITIES.items():
-        rows = {r["activityid"]: r for r in dynamics.rows(table + "s")}
+        rows = {r["activityid"]: r for r in dynamics.rows(table + "s")
+                if r["adobe_deliveryname"] not in besides}
         counts[kind] = len(rows)
         for e in events:
             if e["kind"] != kind or not is_contact(e["externalId"]):
@@ -318,7 +320,7 @@ def compare_events(dynamics, campaign, instance="acme"):
                 wrong.append(f"{kind} {e['log']} is not on the timeline")
                 continue
             want = {"subject": f"Campaign Name: {e['campaign']}; Delivery Name: {e['delivery']}",
-                    "_regardingobjectid_value": e["externalId"],
+                    "_regardingobjectid_value": e["externalId"], "statecode": 1,
                     "adobe_campaignname": e["campaign"], "adobe_deliveryname": e["delivery"]}
             if kind == "click":
                 want["adobe_trackingurl"] = e["url"]

@@ -1,8 +1,10 @@
 /* transform-marketing-event - email events of Campaign become rows for the timeline in Dynamics.
  *
- * A kind that the flow does not name, and an event before `since`, come to nothing.  The row's id
- * is the UUIDv5 of the event's id: writing it twice is writing it once.  The subject has the form
- * that the hosted integration gives it, so that existing views and processes go on working.
+ * A kind that the flow does not name, an event before `since`, and an open or click behind the first
+ * `at_most` of its contact and delivery come to nothing.  The extractor, which sees all of them,
+ * has numbered them, so nothing needs to be remembered here.  The row's id is the UUIDv5 of the
+ * event's id: writing it twice is writing it once.  The subject has the form that the hosted
+ * integration gives it, so that existing views and processes go on working.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -24,7 +26,16 @@ struct events {
 	struct record_class in, out;
 	uuid_t namespace;
 	char activity_id[37];
+	struct buffer url;
 };
+
+/* Where in an event each text of an activity comes from, in the order of enum activity_text. */
+static const size_t text_fields[ACTIVITY_TEXTS] = {
+    EVENT_F_CAMPAIGN,	  EVENT_F_DELIVERY,	  EVENT_F_URL,
+    EVENT_F_MIRROR_URL,	  EVENT_F_CAMPAIGN_LABEL, EVENT_F_DELIVERY_LABEL,
+    EVENT_F_URL_LABEL,	  EVENT_F_URL_CATEGORY,	  EVENT_F_DEVICE,
+    EVENT_F_FAILURE_TYPE, EVENT_F_FAILURE_REASON, EVENT_F_FAILURE_TEXT,
+    EVENT_F_BROADLOG};
 
 static enum result event_open(struct stage *s, void **state, const struct record_class **in,
 			      const struct record_class **out, struct error *err)
@@ -35,6 +46,7 @@ static enum result event_open(struct stage *s, void **state, const struct record
 	if (r == OK)
 		r = record_class_new(&e->out, email_activity_avsc, err);
 	e->flow = s->flow;
+	e->url = BUFFER(WIRE_VALUE_MAX);
 	uuid_parse(EVENT_UUID_NAMESPACE, e->namespace);
 	*state = e;
 	*in = &e->in;
@@ -76,6 +88,40 @@ static void subject(const char *campaign, const char *delivery, char out[SUBJECT
 	out[at] = 0;
 }
 
+/* Without what stands behind ? or #: it may name the one who clicked. */
+static const char *without_query(struct events *e, const char *url)
+{
+	buffer_reset(&e->url);
+	buffer_append(&e->url, url, strcspn(url, "?#"));
+	return e->url.data ? e->url.data : "";
+}
+
+/* Only what a column of the flow is for leaves Campaign. */
+static const char *text_for(struct events *e, const avro_value_t *in, int kind,
+			    enum activity_text text)
+{
+	const char *s = optional_text(in, text_fields[text]);
+
+	if (!s || (text >= ACTIVITY_TRACKING_URL && !e->flow->activities[kind].columns[text]))
+		return NULL;
+	if (!e->flow->strict_privacy)
+		return s;
+	return text == ACTIVITY_MIRROR_URL     ? NULL
+	       : text == ACTIVITY_TRACKING_URL ? without_query(e, s)
+					       : s;
+}
+
+static bool is_wanted(const struct events *e, const avro_value_t *in, int kind, int64_t time)
+{
+	avro_value_t f = record_field(in, EVENT_F_ORDINAL);
+	const struct activity_config *a;
+
+	if (kind < 0 || kind >= EVENT_KINDS)
+		return false;
+	a = &e->flow->activities[kind];
+	return a->on && time >= e->flow->since.ms && (!a->at_most || record_long(&f) <= a->at_most);
+}
+
 static enum result event_process(void *state, const avro_value_t *in, struct transformed *out,
 				 struct error *err)
 {
@@ -91,8 +137,7 @@ static enum result event_process(void *state, const avro_value_t *in, struct tra
 	uuid_t uuid;
 
 	(void)err;
-	if (kind < 0 || kind >= EVENT_KINDS || !e->flow->activities[kind].on ||
-	    time < e->flow->since.ms) {
+	if (!is_wanted(e, in, kind, time)) {
 		out->emit = false;
 		return OK;
 	}
@@ -108,11 +153,9 @@ static enum result event_process(void *state, const avro_value_t *in, struct tra
 	put(out->value, ACTIVITY_F_SUBJECT, line);
 	f = record_field(out->value, ACTIVITY_F_TIME);
 	avro_value_set_long(&f, time);
-	put(out->value, ACTIVITY_F_CAMPAIGN, campaign);
-	put(out->value, ACTIVITY_F_DELIVERY, delivery);
-	put(out->value, ACTIVITY_F_TRACKING_URL,
-	    kind == EVENT_CLICK ? optional_text(in, EVENT_F_URL) : NULL);
-	put(out->value, ACTIVITY_F_MIRROR_URL, NULL);
+	for (int i = 0; i < ACTIVITY_TEXTS; i++)
+		put(out->value, ACTIVITY_F_FIRST_TEXT + (size_t)i,
+		    text_for(e, in, kind, (enum activity_text)i));
 	out->key = e->activity_id;
 	return OK;
 }
@@ -122,6 +165,7 @@ static void event_close(void *state)
 	struct events *e = state;
 	record_class_free(&e->in);
 	record_class_free(&e->out);
+	buffer_free(&e->url);
 	free(e);
 }
 

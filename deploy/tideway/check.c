@@ -89,8 +89,7 @@ static void check_table_flow(struct checker *k, const struct flow *f)
 
 static void check_activity(struct checker *k, const struct activity_config *a)
 {
-	const char *columns[] = {a->time, a->campaign, a->delivery, a->tracking_url, a->mirror_url};
-	const char *named[5];
+	const char *columns[ACTIVITY_TEXTS + 1] = {a->time}, *named[ACTIVITY_TEXTS + 1];
 	struct problems *p = &k->problems;
 	struct table *table = NULL;
 	struct error err;
@@ -100,7 +99,8 @@ static void check_activity(struct checker *k, const struct activity_config *a)
 		problem(p, a->at, "%s", err.text);
 		return;
 	}
-	for (size_t i = 0; i < 5; i++) {
+	memcpy(columns + 1, a->columns, sizeof a->columns);
+	for (size_t i = 0; i < ACTIVITY_TEXTS + 1; i++) {
 		const struct column *col = columns[i] ? table_column(table, columns[i]) : NULL;
 		if (columns[i])
 			named[n++] = columns[i];

@@ -20,6 +20,8 @@ struct command {
 int command_approve(int argc, char **argv);
 int command_adopt(int argc, char **argv);
 int command_check(int argc, char **argv);
+int command_install(int argc, char **argv);
+int command_logs(int argc, char **argv);
 int command_metadata(int argc, char **argv);
 int command_plan(int argc, char **argv);
 int command_rejected(int argc, char **argv);
@@ -35,6 +37,7 @@ struct command_line {
 	const char *name, *arguments, *synopsis;
 	const struct option_spec *specs; /* ended by name NULL; at most 10 */
 	struct option_list configs;
+	bool config_optional;
 	const char *operands[2];
 	size_t operand_count;
 };

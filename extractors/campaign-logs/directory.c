@@ -1,13 +1,13 @@
-/* directory.c - the export directory: what lies there, by SFTP or locally, and what is next. */
-#include <dirent.h>
-#include <errno.h>
-#include <fnmatch.h>
+/* directory.c - the files that are known: what is next, what is done, what is gone. */
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 
 #include "arena.h"
-#include "json.h"
+#include "log.h"
 #include "logs.h"
+
+enum { PROCESSED_AT_ONCE = 100 };
 
 struct file *directory_file(struct logs *x, const char *name, bool make)
 {
@@ -30,116 +30,17 @@ void directory_forget(struct logs *x, struct file *f)
 	free(f);
 }
 
-const struct log_files *directory_kind(const struct logs *x, const char *name)
+void directory_listed(struct logs *x, const char *name, int64_t size, const char *stamp)
 {
-	const struct flow *f = x->stage->flow;
-	if (f->sending.match && !fnmatch(f->sending.match, name, FNM_PERIOD))
-		return &f->sending;
-	if (f->tracking.match && !fnmatch(f->tracking.match, name, FNM_PERIOD))
-		return &f->tracking;
-	return NULL;
-}
-
-static void listed(struct logs *x, const char *name, int64_t size)
-{
-	if (!directory_kind(x, name))
+	if (!export_kind(x->flow, name))
 		return;
 	struct file *f = directory_file(x, name, true);
 	f->listed = true;
-	if (f->seen_size != size)
-		f->changed = mono_now();
+	if (f->seen_size == size && !strcmp(f->seen_stamp, stamp))
+		return;
+	f->changed = mono_now();
 	f->seen_size = size;
-}
-
-static bool collect(void *arg, const char *data, size_t len)
-{
-	return buffer_append(arg, data, len);
-}
-
-void directory_download(const struct logs *x, const char *url, struct http_download *d)
-{
-	*d = (struct http_download){.url = url,
-				    .user = x->connection->user,
-				    .password = x->connection->password,
-				    .key_file = x->connection->key_file,
-				    .known_hosts = x->connection->known_hosts,
-				    .timeout_ms = SILENCE_MS};
-}
-
-/* A line as OpenSSH words it: -rw-r--r--  1 user group  1234 Nov 24 00:39 name.  The size is the
- * fifth word; the name is what follows the third word behind it. */
-static bool parse_line(char *line, const char **name, int64_t *size)
-{
-	char *at = line;
-
-	for (int word = 0; word < 8; word++) {
-		char *begin = at += strspn(at, " ");
-		at += strcspn(at, " ");
-		if (!*at)
-			return false;
-		if (word == 4) {
-			*at = 0;
-			if (!text_to_int(begin, 0, INT64_MAX, size))
-				return false;
-			*at = ' ';
-		}
-	}
-	*name = at + 1;
-	return *line == '-' && **name;
-}
-
-static enum result list_sftp(struct logs *x, struct error *err)
-{
-	struct buffer text = BUFFER(LISTING_MAX);
-	_cleanup_(freep) char *url = xasprintf("%s/", x->connection->url);
-	struct http_download d;
-	size_t files = 0, lines = 0;
-
-	directory_download(x, url, &d);
-	d.list = d.long_list = true;
-	d.sink = collect;
-	d.arg = &text;
-	enum result r = http_download(x->stage->http, &d, err);
-	if (r != OK)
-		error_prefix(err, "listing %s", url);
-	for (char *line = text.data, *next; r == OK && line && *line; line = next) {
-		const char *name;
-		int64_t size;
-		next = line + strcspn(line, "\r\n");
-		if (*next) {
-			*next++ = 0;
-			next += strspn(next, "\r\n");
-		}
-		lines += *line == '-';
-		if (parse_line(line, &name, &size)) {
-			files++;
-			listed(x, name, size);
-		}
-	}
-	if (r == OK && lines && !files)
-		r = error_config(err, "listing",
-				 "%s: the server lists files in a form without sizes that we know",
-				 url);
-	buffer_free(&text);
-	return r;
-}
-
-static enum result list_local(struct logs *x, struct error *err)
-{
-	const char *dir = x->connection->url + strlen("file://");
-	DIR *d = opendir(dir);
-	struct dirent *e;
-
-	if (!d)
-		return error_retry(err, "listing", "%s: %s", dir, strerror(errno));
-	while ((e = readdir(d))) {
-		_cleanup_(freep) char *path = xasprintf("%s/%s", dir, e->d_name);
-		struct stat st;
-		if (!stat(path, &st) && S_ISREG(st.st_mode))
-			listed(x, e->d_name, st.st_size);
-	}
-	closedir(d);
-	return OK;
+	snprintf(f->seen_stamp, sizeof f->seen_stamp, "%s", stamp);
 }
 
 static int by_file_name(struct file *a, struct file *b)
@@ -147,18 +48,55 @@ static int by_file_name(struct file *a, struct file *b)
 	return strcmp(a->name, b->name);
 }
 
-enum result directory_next(struct logs *x, struct extract_output *o, struct file **out,
-			   struct error *err)
+static bool is_finished(const struct file *f)
+{
+	return f->done && f->size == f->seen_size && !strcmp(f->stamp, f->seen_stamp);
+}
+
+/* What is done and lies there unchanged.  A refused file is left: somebody has to look at it. */
+static enum result put_away(struct logs *x, struct extract_output *o, struct error *fatal)
+{
+	const struct export_format *e = &x->flow->exports;
+	struct file *f, *next;
+	enum result result = OK;
+	int n = 0;
+
+	if (e->processed == PROCESSED_LEAVE)
+		return OK;
+	for (f = x->files; f && n < PROCESSED_AT_ONCE && result == OK; f = next) {
+		struct error err;
+		next = f->hh.next;
+		if (!is_finished(f) || f->refused || f->stuck)
+			continue;
+		n++;
+		enum result r = e->processed == PROCESSED_DELETE
+				    ? server_delete(x, f->name, &err)
+				    : server_move(x, f->name, e->processed_folder, &err);
+		/* Not worth stopping for: nothing is read twice.  Said once, tried again by the
+		 * next process. */
+		f->stuck = r != OK;
+		if (r != OK) {
+			log_warn("a file that is done stays", "file", f->name, "error", err.text,
+				 NULL);
+			continue;
+		}
+		/* Forgotten at once: the next file of that name may look just like it. */
+		result = extract_checkpoint(o, f->name, NULL, NULL, fatal);
+		directory_forget(x, f);
+	}
+	return result;
+}
+
+static enum result look(struct logs *x, struct extract_output *o, struct error *err)
 {
 	struct file *f, *next;
-	enum result r;
 
-	*out = NULL;
 	for (f = x->files; f; f = f->hh.next)
 		f->listed = false;
-	r = strncmp(x->connection->url, "file://", 7) ? list_sftp(x, err) : list_local(x, err);
+	enum result r = server_list(x, err);
 	if (r != OK)
 		return r;
+	x->listed_at = mono_now();
 	HASH_SORT(x->files, by_file_name);
 	HASH_ITER(hh, x->files, f, next)
 	{
@@ -170,11 +108,21 @@ enum result directory_next(struct logs *x, struct extract_output *o, struct file
 			return r;
 		directory_forget(x, f);
 	}
-	for (f = x->files; f; f = f->hh.next)
-		if (!f->done || f->size != f->seen_size) {
-			if (mono_now().ms - f->changed.ms >= x->stage->flow->poll_ms)
+	return put_away(x, o, err);
+}
+
+enum result directory_next(struct logs *x, struct extract_output *o, struct file **out,
+			   struct error *err)
+{
+	bool fresh = x->listed_at.ms && mono_now().ms - x->listed_at.ms < x->flow->poll_ms;
+	enum result r = fresh ? OK : look(x, o, err);
+
+	*out = NULL;
+	for (struct file *f = x->files; r == OK && f; f = f->hh.next)
+		if (!is_finished(f)) {
+			if (mono_now().ms - f->changed.ms >= x->flow->poll_ms)
 				*out = f;
 			return OK;
 		}
-	return OK;
+	return r;
 }

@@ -1,4 +1,10 @@
-/* file.c - a file of the export: CSV or TAB with a header row, .gz or not, read once. */
+/* file.c - a file of the export, from where its checkpoint is.
+ *
+ * A checkpoint says how many rows are done and what the bytes up to there hash to.  When the bytes
+ * are the same, the file has grown or only looks changed, and reading goes on behind those rows;
+ * when they are not, it is another file of the same name, and is read from its beginning.  Events
+ * are known by their ids, so rows that both have are written once all the same.
+ */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -7,193 +13,237 @@
 #include "log.h"
 #include "logs.h"
 
+static void set_long(avro_value_t *record, size_t i, int64_t n)
+{
+	avro_value_t v = record_field(record, i);
+	avro_value_set_long(&v, n);
+}
+
+static void set_flag(avro_value_t *record, size_t i, bool on)
+{
+	avro_value_t v = record_field(record, i);
+	avro_value_set_boolean(&v, on);
+}
+
 static enum result save(struct reading *r, bool done, struct error *err)
 {
-	struct logs *x = r->x;
-	avro_value_t v = record_field(&x->checkpoint, CP_SIZE);
+	avro_value_t *cp = &r->x->checkpoint;
+	struct file *f = r->file;
+	uint64_t sum = XXH3_64bits_digest(r->hash);
+	char progress[400];
 
-	avro_value_set_long(&v, r->file->seen_size);
-	v = record_field(&x->checkpoint, CP_ROWS);
-	avro_value_set_long(&v, r->row);
-	v = record_field(&x->checkpoint, CP_DONE);
-	avro_value_set_boolean(&v, done);
-	v = record_field(&x->checkpoint, CP_SAVED_AT);
-	avro_value_set_long(&v, r->now.ms);
-	enum result result = extract_checkpoint(r->o, r->file->name, &x->checkpoint, NULL, err);
+	set_long(cp, CP_SIZE, f->seen_size);
+	set_long(cp, CP_ROWS, r->whole);
+	set_flag(cp, CP_DONE, done);
+	set_long(cp, CP_SAVED_AT, r->now.ms);
+	set_long(cp, CP_BYTES, r->raw);
+	set_long(cp, CP_SUM, (int64_t)sum);
+	set_flag(cp, CP_REFUSED, r->refused);
+	avro_value_t v = record_field(cp, CP_STAMP);
+	record_set_text(&v, f->seen_stamp, strlen(f->seen_stamp));
+	snprintf(progress, sizeof progress, "%.200s: %lld rows%s", f->name, (long long)r->whole,
+		 r->refused ? ", refused"
+		 : done	    ? ""
+			    : " so far");
+	enum result result = extract_checkpoint(r->o, f->name, cp, progress, err);
 	if (result == OK) {
-		r->file->size = r->file->seen_size;
-		r->file->rows = r->row;
-		r->file->done = done;
+		f->size = f->seen_size;
+		f->rows = r->whole;
+		f->bytes = r->raw;
+		f->sum = sum;
+		f->done = done;
+		f->refused = r->refused;
+		memcpy(f->stamp, f->seen_stamp, sizeof f->stamp);
 	}
 	return result;
 }
 
-static void read_header(struct reading *r)
+/* ---- rows ------------------------------------------------------------------------------------- */
+
+static enum result dead_letter(struct reading *r, const struct export_row *row,
+			       const struct error *why)
 {
-	char missing[300] = "";
+	struct logs *x = r->x;
+	struct buffer text = BUFFER(2 * (size_t)EXPORT_ROW_MAX);
+	char sep[2] = {export_separator(r->reader), 0};
+	enum result result = OK;
 
-	r->header_done = true;
-	r->column_count = r->field_count;
-	for (int c = 0; c < LOG_COLUMNS; c++) {
-		r->columns[c] = -1;
-		if (!r->kind->columns[c])
-			continue;
-		for (int i = 0; i < r->field_count; i++)
-			if (!strcmp(r->fields[i], r->kind->columns[c]))
-				r->columns[c] = i;
-		if (r->columns[c] < 0)
-			snprintf(missing + strlen(missing), sizeof missing - strlen(missing),
-				 "%s%s", *missing ? ", " : "", r->kind->columns[c]);
+	for (int i = 0; i < row->count; i++) {
+		buffer_puts(&text, i ? sep : "");
+		buffer_append(&text, row->fields[i], row->lens[i]);
 	}
-	if (*missing) {
-		r->refused = true;
-		r->result =
-		    error_reject(&r->err, "bad-file", "the header has no column %s", missing);
+	/* A row that comes again and again in files that overlap is one dead letter. */
+	_cleanup_(freep) char *id = xasprintf("%s|%016llx", why->reason,
+					      (unsigned long long)XXH3_64bits(text.data, text.len));
+	if (!recall_has(x->known, id, strlen(id)) || row->cut_off) {
+		recall_add(x->known, id, strlen(id), r->now);
+		x->rejected++;
+		x->unknown_codes += !strcmp(why->reason, "unknown-code");
+		result = extract_reject(r->o, r->file->name, text.data ? text.data : "", text.len,
+					r->file->name, row->number, why, &r->err);
 	}
-}
-
-static void dead_row(struct reading *r, const struct error *why)
-{
-	struct buffer text = BUFFER(1 << 20);
-
-	for (int i = 0; i < r->field_count; i++) {
-		buffer_puts(&text, i ? "\t" : "");
-		buffer_puts(&text, r->fields[i]);
-	}
-	r->x->rejected++;
-	r->result = extract_reject(r->o, r->file->name, text.data ? text.data : "", text.len,
-				   r->file->name, r->row, why, &r->err);
 	buffer_free(&text);
+	return result;
 }
 
-static void on_field(void *data, size_t len, void *arg)
+static bool refuse(struct reading *r, const struct error *why)
 {
-	struct reading *r = arg;
-
-	if (r->field_count == FIELDS_MAX || len > FIELD_MAX) {
-		r->too_many = true;
-		return;
-	}
-	r->fields[r->field_count++] = xstrndup(data ? data : "", data ? strlen(data) : 0);
+	r->refused = true;
+	r->err = *why;
+	r->result = REJECT;
+	return false;
 }
 
-static void on_row(int end, void *arg)
+/* Commits now and then, so that a large file is no large transaction. */
+static bool commit_if_full(struct reading *r)
+{
+	if (!extract_full(r->o))
+		return true;
+	r->result = save(r, false, &r->err);
+	if (r->result == OK)
+		r->result = extract_commit(r->o, &r->err);
+	r->now = wall_now();
+	r->paused = mono_now().ms - r->began.ms > FILE_STEP_MS;
+	return r->result == OK && !r->paused;
+}
+
+static bool on_row(void *arg, const struct export_row *row)
 {
 	struct reading *r = arg;
 	struct error err = {0};
 
-	(void)end;
-	if (r->result == OK && !r->paused) {
-		if (!r->header_done) {
-			read_header(r);
-		} else if (++r->row > r->file->rows) {
-			enum result result = row_take(r, &err);
-			if (result == REJECT) {
-				dead_row(r, &err);
-			} else if (result != OK) {
-				r->result = result;
-				r->err = err;
-			}
-			if (r->result == OK && extract_full(r->o)) {
-				r->result = save(r, false, &r->err);
-				if (r->result == OK)
-					r->result = extract_commit(r->o, &r->err);
-				if (mono_now().ms - r->began.ms > FILE_STEP_MS)
-					r->paused = true;
-			}
-		}
+	if (!row->number) {
+		if (export_header(r->x->flow, r->sending, row, &r->columns, &err) == OK)
+			return true;
+		return refuse(r, &err);
 	}
-	for (int i = 0; i < r->field_count; i++)
-		free(r->fields[i]);
-	r->field_count = 0;
-	r->too_many = false;
+	if (row->number <= r->file->rows)
+		return true;
+	enum result result = row_take(r, row, &err);
+	r->row = row->number;
+	if (!row->cut_off) /* else it is taken again when the file has grown */
+		r->whole = row->number;
+	if (result == REJECT) {
+		r->bad_rows += !strncmp(err.reason, "bad-", 4);
+		result = dead_letter(r, row, &err);
+		err = r->err;
+	}
+	if (result != OK) {
+		r->result = result;
+		r->err = err;
+		return false;
+	}
+	if (r->bad_rows > BAD_ROWS_MAX) {
+		error_reject(&err, "bad-file", "more than %d of its rows are none", BAD_ROWS_MAX);
+		return refuse(r, &err);
+	}
+	return commit_if_full(r);
 }
 
-static bool parse(struct reading *r, const char *data, size_t len)
+/* ---- bytes ------------------------------------------------------------------------------------ */
+
+/* Feeds the hash. False: the part that was read before is another one now. */
+static bool same_so_far(struct reading *r, const char *data, size_t len)
 {
-	if (!r->started) {
-		static const char bom[] = "\xef\xbb\xbf";
-		r->started = true;
-		if (len >= 3 && !memcmp(data, bom, 3)) {
-			data += 3;
-			len -= 3;
-		}
-		size_t line = 0;
-		while (line < len && data[line] != '\n')
-			line++;
-		if (memchr(data, '\t', line) && !memchr(data, ',', line))
-			csv_set_delim(&r->csv, '\t');
+	int64_t left = r->file->bytes - r->raw;
+
+	r->raw += (int64_t)len;
+	if (left > 0 && (int64_t)len >= left) {
+		XXH3_64bits_update(r->hash, data, (size_t)left);
+		r->other = XXH3_64bits_digest(r->hash) != r->file->sum;
+		data += left;
+		len -= (size_t)left;
 	}
-	if (csv_parse(&r->csv, data, len, on_field, on_row, r) != len && r->result == OK) {
-		r->refused = true;
-		r->result = error_reject(&r->err, "bad-file", "row %lld: %s", (long long)r->row + 1,
-					 csv_strerror(csv_error(&r->csv)));
-	}
-	return r->result == OK && !r->paused;
+	XXH3_64bits_update(r->hash, data, len);
+	return !r->other;
 }
 
 static bool on_data(void *arg, const char *data, size_t len)
 {
 	struct reading *r = arg;
-	char plain[65536];
+	struct error err;
 
-	if (!r->is_gz)
-		return parse(r, data, len);
-	r->gz.next_in = (unsigned char *)data;
-	r->gz.avail_in = (unsigned)len;
-	while (r->gz.avail_in && !r->gz_ended) {
-		r->gz.next_out = (unsigned char *)plain;
-		r->gz.avail_out = sizeof plain;
-		int rc = inflate(&r->gz, Z_NO_FLUSH);
-		if (rc != Z_OK && rc != Z_STREAM_END) {
-			r->refused = true;
-			r->result = error_reject(&r->err, "bad-file", "the file is no gzip file");
-			return false;
-		}
-		r->gz_ended = rc == Z_STREAM_END;
-		if (!parse(r, plain, sizeof plain - r->gz.avail_out))
-			return false;
+	if (!same_so_far(r, data, len))
+		return false;
+	switch (export_feed(r->reader, data, len, &err)) {
+	case EXPORT_READING:
+		return true;
+	case EXPORT_BROKEN:
+		return refuse(r, &err);
+	default:
+		return false;
 	}
-	return true;
 }
 
-static void *csv_alloc(void *p, size_t n)
+/* ---- the end ---------------------------------------------------------------------------------- */
+
+static void tell(const struct reading *r)
 {
-	return n > (4u << 20) ? NULL : realloc(p, n); /* a quote that never closes */
+	const struct logs *x = r->x;
+	int64_t left_out = 0;
+
+	for (int i = EXPORT_TEST_PROFILE; i < EXPORT_SKIPS; i++)
+		left_out += x->skipped[i];
+	log_info("file read", "file", r->file->name, "rows", log_int(r->row), "sends",
+		 log_int(x->emitted[EVENT_SEND]), "opens", log_int(x->emitted[EVENT_OPEN]),
+		 "clicks", log_int(x->emitted[EVENT_CLICK]), "bounces",
+		 log_int(x->emitted[EVENT_BOUNCE]), "repeated", log_int(x->repeated),
+		 "not_a_contact", log_int(x->skipped[EXPORT_NOT_A_CONTACT]), "left_out",
+		 log_int(left_out), "excluded", log_int(x->skipped[EXPORT_EXCLUDED]),
+		 "test_profile", log_int(x->skipped[EXPORT_TEST_PROFILE]), "rejected",
+		 log_int(x->rejected), "unknown_codes", log_int(x->unknown_codes), "refused_files",
+		 log_int(x->refused), "known", log_int((int64_t)recall_count(x->known)), NULL);
+}
+
+/* One dead letter for the file. */
+static enum result reject_file(struct reading *r)
+{
+	struct error why = r->err;
+
+	log_error(r->refused ? "file refused" : "file cut off", "file", r->file->name, "error",
+		  why.text, NULL);
+	return extract_reject(r->o, r->file->name, r->file->name, strlen(r->file->name),
+			      r->file->name, r->row, &why, &r->err);
+}
+
+/* All bytes are there. */
+static void take_end(struct reading *r)
+{
+	struct error err;
+
+	if (r->raw < r->file->bytes) {
+		r->other = true;
+		return;
+	}
+	if (export_finish(r->reader, &r->cut, &err) == EXPORT_BROKEN)
+		refuse(r, &err);
+	/* The rows of a file that is cut off in its compression are good as far as they go. */
+	if (r->result == OK && r->cut && export_is_gzip(r->reader)) {
+		error_reject(&r->err, "cut-off", "the file ends in the middle of its compression");
+		r->result = reject_file(r);
+	}
 }
 
 static enum result finish(struct reading *r, enum result fetched, struct error *err)
 {
-	struct logs *x = r->x;
-
-	if (r->result == OK && fetched == OK) {
-		if (!r->is_gz || r->gz_ended) {
-			csv_fini(&r->csv, on_field, on_row, r);
-		} else if (r->file->size != r->file->seen_size || r->row > r->file->rows) {
-			r->paused = true; /* perhaps the rest is still to come */
-		} else {
-			r->refused = true;
-			r->result = error_reject(&r->err, "bad-file",
-						 "the file ends in the middle of its compression");
-		}
+	if (r->result == OK && fetched == OK)
+		take_end(r);
+	if (r->other) { /* events of rows that were taken already are known when they come again */
+		log_info("another file of the same name", "file", r->file->name, NULL);
+		r->file->rows = r->file->bytes = 0;
+		r->file->done = false;
+		return OK;
 	}
-	if (r->result == REJECT && r->refused) {
-		/* Refused whole: said once, and not read again until it has another size. */
-		log_error("file refused", "file", r->file->name, "error", r->err.text, NULL);
-		struct error why = r->err;
-		r->result =
-		    extract_reject(r->o, r->file->name, r->file->name, strlen(r->file->name),
-				   r->file->name, r->row, &why, &r->err);
-		x->rejected++;
+	if (r->refused) {
+		/* Said once, and not read again until it is another file. */
+		r->x->refused++;
+		r->result = reject_file(r);
 		if (r->result == OK)
 			r->result = save(r, true, &r->err);
 		fetched = OK; /* that we stopped the download is no error */
 	} else if (r->result == OK && fetched == OK && !r->paused) {
 		r->result = save(r, true, &r->err);
-		log_info("file read", "file", r->file->name, "rows", log_int(r->row), "events",
-			 log_int(x->emitted), "repeated", log_int(x->repeated), "not_a_contact",
-			 log_int(x->not_a_contact), "left_out", log_int(x->left_out), "rejected",
-			 log_int(x->rejected), NULL);
+		tell(r);
 	} else if (r->result == OK && (r->paused || r->row > r->file->rows)) {
 		/* What was read before the connection broke is good; go on behind it. */
 		r->result = save(r, false, &r->err);
@@ -201,7 +251,7 @@ static enum result finish(struct reading *r, enum result fetched, struct error *
 	}
 	if (r->result != OK) {
 		*err = r->err;
-		/* Events of this step are remembered as seen, so they must not be forgotten. */
+		/* Events of this step are remembered as known, so they must not be forgotten. */
 		return FATAL;
 	}
 	return fetched;
@@ -209,36 +259,33 @@ static enum result finish(struct reading *r, enum result fetched, struct error *
 
 enum result file_read(struct logs *x, struct extract_output *o, struct file *f, struct error *err)
 {
+	const struct log_files *kind = export_kind(x->flow, f->name);
 	struct reading r = {.x = x,
 			    .o = o,
 			    .file = f,
-			    .kind = directory_kind(x, f->name),
+			    .sending = kind == &x->flow->sending,
 			    .now = wall_now(),
-			    .began = mono_now()};
+			    .began = mono_now(),
+			    .hash = XXH3_createState()};
 	struct buffer url = BUFFER(8192);
 	struct http_download d;
-	size_t len = strlen(f->name);
 
-	if (f->size != f->seen_size) /* another content under the same name */
-		f->rows = 0;
-	r.sending = r.kind == &x->stage->flow->sending;
-	r.is_gz = len > 3 && !strcmp(f->name + len - 3, ".gz");
-	if (csv_init(&r.csv, CSV_APPEND_NULL | CSV_STRICT | CSV_STRICT_FINI) ||
-	    (r.is_gz && inflateInit2(&r.gz, 16 + MAX_WBITS) != Z_OK))
+	if (!r.hash)
 		exit(EXIT_TEMPORARY);
-	csv_set_realloc_func(&r.csv, csv_alloc);
+	XXH3_64bits_reset(r.hash);
+	r.row = r.whole = f->rows;
+	r.reader = export_reader_new(&x->flow->exports, on_row, &r);
 	buffer_printf(&url, "%s/", x->connection->url);
 	http_escape(&url, f->name);
-	directory_download(x, url.data, &d);
+	server_download(x, url.data, &d);
 	d.sink = on_data;
 	d.arg = &r;
 	enum result fetched = http_download(x->stage->http, &d, err);
 	if (fetched != OK)
 		error_prefix(err, "reading %s", f->name);
 	enum result result = fetched == FATAL ? FATAL : finish(&r, fetched, err);
-	csv_free(&r.csv);
-	if (r.is_gz)
-		inflateEnd(&r.gz);
+	export_reader_free(r.reader);
+	XXH3_freeState(r.hash);
 	buffer_free(&url);
 	return result;
 }

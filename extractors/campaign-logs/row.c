@@ -1,87 +1,9 @@
-/* row.c - a row of an export: numbers, internal names or English labels, and what they mean. */
+/* row.c - a row of an export that is an event, into the topic: once. */
 #include <stdlib.h>
 #include <string.h>
-#include <strings.h>
 
 #include "arena.h"
-#include "json.h"
 #include "logs.h"
-
-static const char *field(const struct reading *r, enum log_column c)
-{
-	return r->columns[c] >= 0 && r->columns[c] < r->field_count ? r->fields[r->columns[c]] : "";
-}
-
-static bool is_one_of(const char *s, const char *const *words)
-{
-	for (; *words; words++)
-		if (!strcasecmp(s, *words))
-			return true;
-	return false;
-}
-
-/* Numbers, internal names or English labels.  Numbers 1, 2, 6, 7 and their labels are documented;
- * others are not, so they are quarantined rather than guessed. */
-static const char *const status_sent[] = {"1", "sent", "taken into account by the service provider",
-					  NULL};
-static const char *const status_failed[] = {"2", "failed", NULL};
-static const char *const status_nothing[] = {
-    "6", "7", "pending", "delivery cancelled", "ignored", "not applicable", NULL};
-static const char *const failure_hard[] = {"2", "hard", NULL};
-static const char *const failure_other[] = {"", "0", "1", "soft", "ignored", "not defined", NULL};
-static const char *const url_click[] = {"1", "email click", NULL};
-static const char *const url_open[] = {"2", "open", NULL};
-static const char *const url_nothing[] = {"3",	 "4",		"5",	       "6", "opt-out",
-					  "web", "transaction", "mirror page", NULL};
-static const char *const yes[] = {"1", "true", "yes", NULL};
-
-/* Reasons 7 to 17 and 127 are exclusions before sending, no bounces (Campaign v8, "delivery
- * failures"). */
-static bool is_exclusion(const char *reason)
-{
-	int64_t n;
-	return text_to_int(reason, 0, 1000, &n) && ((n >= 7 && n <= 17) || n == 127);
-}
-
-static enum result unknown(struct error *err, const char *what)
-{
-	return error_reject(err, "unknown-code", "a %s that is not known", what);
-}
-
-/* OK with *kind EVENT_KINDS: nothing comes of the row. */
-static enum result classify(const struct reading *r, enum event_kind *kind, struct error *err)
-{
-	const char *status = field(r, LOG_STATUS), *type = field(r, LOG_FAILURE_TYPE);
-	const char *url = field(r, LOG_URL_TYPE), *channel = field(r, LOG_MESSAGE_TYPE);
-
-	*kind = EVENT_KINDS;
-	if (is_one_of(field(r, LOG_TEST), yes))
-		return OK;
-	if (*channel && strcmp(channel, "0") && strcasecmp(channel, "email"))
-		return OK;
-	if (!r->sending) {
-		if (is_one_of(url, url_open))
-			*kind = EVENT_OPEN;
-		else if (is_one_of(url, url_click))
-			*kind = EVENT_CLICK;
-		else if (!is_one_of(url, url_nothing))
-			return unknown(err, "URL type");
-		return OK;
-	}
-	if (is_one_of(status, status_sent))
-		*kind = EVENT_SEND;
-	else if (is_one_of(status, status_failed)) {
-		if (is_exclusion(field(r, LOG_FAILURE_REASON)))
-			return OK;
-		if (is_one_of(type, failure_hard))
-			*kind = EVENT_BOUNCE;
-		else if (!is_one_of(type, failure_other))
-			return unknown(err, "failure type");
-	} else if (!is_one_of(status, status_nothing)) {
-		return unknown(err, "status");
-	}
-	return OK;
-}
 
 static void put(avro_value_t *event, size_t i, const char *text)
 {
@@ -90,86 +12,94 @@ static void put(avro_value_t *event, size_t i, const char *text)
 		record_set_null(&f);
 		return;
 	}
-	avro_value_t some = record_set_some(&f);
+	avro_value_t some = avro_value_get_type(&f) == AVRO_UNION ? record_set_some(&f) : f;
 	record_set_text(&some, text, strlen(text));
 }
 
-static enum result emit(struct reading *r, enum event_kind kind, const char *contact,
-			wall_time time, struct error *err)
+static void put_long(avro_value_t *event, size_t i, int64_t n)
+{
+	avro_value_t f = record_field(event, i);
+	avro_value_set_long(&f, n);
+}
+
+/* Opens and clicks are numbered, so that a transformer without a memory can keep the first few. */
+static int64_t ordinal(struct reading *r, const struct export_event *e)
+{
+	struct recall *known = r->x->known;
+
+	if (e->kind != EVENT_OPEN && e->kind != EVENT_CLICK)
+		return 0;
+	_cleanup_(freep) char *pair =
+	    xasprintf("%s|%s|%s", event_kind_names[e->kind], e->texts[LOG_DELIVERY], e->contact);
+	int64_t n = recall_next(known, pair, strlen(pair), EVENT_ORDINAL_MAX);
+	recall_counted(known, pair, strlen(pair), n, r->now);
+	return n;
+}
+
+static void fill(struct reading *r, const struct export_event *e, const char *id, int64_t number,
+		 int64_t n)
+{
+	static const struct {
+		size_t field;
+		enum log_column column;
+	} texts[] = {
+	    {EVENT_F_DELIVERY, LOG_DELIVERY},	  {EVENT_F_DELIVERY_LABEL, LOG_DELIVERY_LABEL},
+	    {EVENT_F_CAMPAIGN, LOG_CAMPAIGN},	  {EVENT_F_CAMPAIGN_LABEL, LOG_CAMPAIGN_LABEL},
+	    {EVENT_F_MIRROR_URL, LOG_MIRROR_URL}, {EVENT_F_DEVICE, LOG_DEVICE}};
+	avro_value_t *v = &r->x->event;
+	bool click = e->kind == EVENT_CLICK, bounce = e->kind == EVENT_BOUNCE;
+	const char *const *t = e->texts;
+
+	avro_value_reset(v);
+	avro_value_t f = record_field(v, EVENT_F_KIND);
+	avro_value_set_enum(&f, (int)e->kind);
+	put(v, EVENT_F_ID, id);
+	put(v, EVENT_F_INSTANCE, r->x->connection->instance);
+	put_long(v, EVENT_F_TIME, e->time.ms);
+	put(v, EVENT_F_CONTACT, e->contact);
+	put(v, EVENT_F_BROADLOG, t[r->sending ? LOG_ID : LOG_BROADLOG_ID]);
+	for (size_t i = 0; i < sizeof texts / sizeof *texts; i++)
+		put(v, texts[i].field, t[texts[i].column]);
+	put(v, EVENT_F_URL, click ? t[LOG_URL] : "");
+	put(v, EVENT_F_URL_TYPE, click ? e->url_type : "");
+	put(v, EVENT_F_URL_LABEL, click ? t[LOG_URL_LABEL] : "");
+	put(v, EVENT_F_URL_CATEGORY, click ? t[LOG_URL_CATEGORY] : "");
+	put(v, EVENT_F_FAILURE_TYPE, bounce ? e->failure_type : "");
+	put(v, EVENT_F_FAILURE_REASON, bounce ? t[LOG_FAILURE_REASON] : "");
+	put(v, EVENT_F_FAILURE_TEXT, bounce ? t[LOG_FAILURE_TEXT] : "");
+	put(v, EVENT_F_FILE, r->file->name);
+	put_long(v, EVENT_F_LINE, number);
+	put_long(v, EVENT_F_OBSERVED_AT, r->now.ms);
+	put_long(v, EVENT_F_ORDINAL, n);
+}
+
+enum result row_take(struct reading *r, const struct export_row *row, struct error *err)
 {
 	struct logs *x = r->x;
-	_cleanup_(freep) char *id = xasprintf("%s|%s|%s", x->connection->instance,
-					      event_kind_names[kind], field(r, LOG_ID));
-	avro_value_t f;
-	enum result result;
+	struct export_event e;
+	enum export_skip skip;
+	enum result result = export_event(x->flow, &r->columns, row, &e, &skip, err);
 
-	if (seen_has(x->events, id, strlen(id))) {
+	if (result != OK)
+		return result;
+	if (skip) {
+		x->skipped[skip]++;
+		return OK;
+	}
+	_cleanup_(freep) char *id = xasprintf("%s|%s|%s", x->connection->instance,
+					      event_kind_names[e.kind], e.texts[LOG_ID]);
+	if (recall_has(x->known, id, strlen(id))) {
 		x->repeated++;
 		return OK;
 	}
-	avro_value_reset(&x->event);
-	f = record_field(&x->event, EVENT_F_KIND);
-	avro_value_set_enum(&f, (int)kind);
-	put(&x->event, EVENT_F_ID, id);
-	put(&x->event, EVENT_F_INSTANCE, x->connection->instance);
-	f = record_field(&x->event, EVENT_F_TIME);
-	avro_value_set_long(&f, time.ms);
-	put(&x->event, EVENT_F_CONTACT, contact);
-	put(&x->event, EVENT_F_BROADLOG, field(r, r->sending ? LOG_ID : LOG_BROADLOG_ID));
-	put(&x->event, EVENT_F_DELIVERY, field(r, LOG_DELIVERY));
-	put(&x->event, EVENT_F_DELIVERY_LABEL, field(r, LOG_DELIVERY_LABEL));
-	put(&x->event, EVENT_F_CAMPAIGN, field(r, LOG_CAMPAIGN));
-	put(&x->event, EVENT_F_CAMPAIGN_LABEL, field(r, LOG_CAMPAIGN_LABEL));
-	put(&x->event, EVENT_F_URL, kind == EVENT_CLICK ? field(r, LOG_URL) : "");
-	put(&x->event, EVENT_F_FAILURE_REASON,
-	    kind == EVENT_BOUNCE ? field(r, LOG_FAILURE_REASON) : "");
-	put(&x->event, EVENT_F_FILE, r->file->name);
-	f = record_field(&x->event, EVENT_F_LINE);
-	avro_value_set_long(&f, r->row);
-	f = record_field(&x->event, EVENT_F_OBSERVED_AT);
-	avro_value_set_long(&f, r->now.ms);
+	fill(r, &e, id, row->number, ordinal(r, &e));
 	result = wire_encode(x->schema_id, &x->event, &x->encoded, err);
 	if (result == OK)
-		result = extract_emit(r->o, id, x->encoded.data, x->encoded.len, time, r->now, err);
+		result =
+		    extract_emit(r->o, id, x->encoded.data, x->encoded.len, e.time, r->now, err);
 	if (result == OK) {
-		seen_add(x->events, id, strlen(id));
-		x->emitted++;
+		recall_add(x->known, id, strlen(id), r->now);
+		x->emitted[e.kind]++;
 	}
 	return result;
-}
-
-enum result row_take(struct reading *r, struct error *err)
-{
-	const char *contact = field(r, LOG_CONTACT), *time_text = field(r, LOG_TIME);
-	enum event_kind kind;
-	char lower[37];
-	wall_time time;
-
-	if (r->too_many || r->field_count != r->column_count)
-		return error_reject(err, "bad-row", "the row has %d fields, the header %d",
-				    r->field_count, r->column_count);
-	for (int i = 0; i < r->field_count; i++)
-		if (!text_is_utf8(r->fields[i], strlen(r->fields[i])))
-			return error_reject(err, "bad-row", "field %d is not UTF-8", i + 1);
-	enum result result = classify(r, &kind, err);
-	if (result != OK)
-		return result;
-	if (kind == EVENT_KINDS) {
-		r->x->left_out++;
-		return OK;
-	}
-	if (!text_is_guid(contact)) { /* a profile that never came from Dynamics */
-		r->x->not_a_contact++;
-		return OK;
-	}
-	for (int i = 0; i < 37; i++)
-		lower[i] =
-		    (char)(contact[i] >= 'A' && contact[i] <= 'F' ? contact[i] + 32 : contact[i]);
-	if (!*field(r, LOG_ID) || strlen(field(r, LOG_ID)) > 100)
-		return error_reject(err, "bad-row", "the row has no usable id");
-	if (!datetime_parse(time_text, strlen(time_text), true, &time))
-		return error_reject(err, "bad-date",
-				    "the time is not like 2026-01-31 12:00:00.000Z: export it in "
-				    "ISO form with its zone");
-	return emit(r, kind, lower, time, err);
 }

@@ -77,7 +77,7 @@ def test_every_topic_is_decoded_by_kcat_and_the_registry(case):
     case.agree(cards=True, events=False)
     made = case.tideway("topics", "create")[1]
     names = [line.split()[0][len(case.name) + 1:] for line in made.splitlines()]
-    expect(len(names) == 22, made)
+    expect(len(names) == 23, made)
     case.drained("email-events", "load-dataverse")
     for name in names:
         for m in case.messages(name):

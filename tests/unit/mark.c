@@ -77,6 +77,21 @@ SHOWS(counts_of_an_hour_begin_with_it)
 	assert_int_equal(m.hour, 1);
 }
 
+SHOWS(rows_of_a_day_begin_with_it_and_come_back)
+{
+	struct mark m = {.known = true}, back;
+	char text[MARK_TEXT_MAX];
+
+	for (int i = 0; i < 3; i++)
+		mark_row(&m, 20000);
+	mark_row(&m, 20001);
+	mark_row(&m, 20001);
+	back = mark_parse(text, mark_format(&m, text));
+	assert_true(back.known);
+	assert_int_equal(back.day, 20001);
+	assert_int_equal(back.rows_in_day, 2);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -84,6 +99,7 @@ int main(void)
 	    cmocka_unit_test(the_longest_mark_fits),
 	    cmocka_unit_test(what_is_not_ours_is_not_known),
 	    cmocka_unit_test(counts_of_an_hour_begin_with_it),
+	    cmocka_unit_test(rows_of_a_day_begin_with_it_and_come_back),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

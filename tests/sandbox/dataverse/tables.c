@@ -348,6 +348,24 @@ static void table_facts(const cJSON *body, cJSON *json)
 		set(json, "changeTracking", cJSON_CreateTrue());
 }
 
+/* {table} in a template's names is the table's: relationships are named after both ends. */
+static void name_table(cJSON *json, const char *table)
+{
+	cJSON *m;
+
+	cJSON_ArrayForEach(m, json)
+	{
+		const char *s = cJSON_GetStringValue(m), *at = s ? strstr(s, "{table}") : NULL;
+		char name[300];
+		if (at) {
+			snprintf(name, sizeof name, "%.*s%s%s", (int)(at - s), s, table,
+				 at + strlen("{table}"));
+			cJSON_SetValuestring(m, name);
+		}
+		name_table(m, table);
+	}
+}
+
 static bool table_columns(struct dataverse *d, const cJSON *body, cJSON *json, const char *id,
 			  bool activity, struct reply *rep)
 {
@@ -360,6 +378,7 @@ static bool table_columns(struct dataverse *d, const cJSON *body, cJSON *json, c
 	cJSON *template = store_read_json(path, why, sizeof why);
 	if (!template)
 		return refuse(rep, "%s", why);
+	name_table(template, text(json, "name"));
 	cJSON *columns = cJSON_AddObjectToObject(json, "columns"), *key = cJSON_CreateObject(), *c;
 	cJSON_AddStringToObject(key, "type", "Uniqueidentifier");
 	cJSON_AddItemToObject(columns, id, key);

@@ -1,0 +1,218 @@
+/* server.c - the server where the exports lie: listing, moving, deleting, by SFTP or locally. */
+#include <dirent.h>
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "arena.h"
+#include "json.h"
+#include "logs.h"
+
+bool server_is_local(const struct logs *x)
+{
+	return !strncmp(x->connection->url, "file://", 7);
+}
+
+static const char *local_path(const struct logs *x)
+{
+	return x->connection->url + strlen("file://");
+}
+
+void server_download(const struct logs *x, const char *url, struct http_download *d)
+{
+	*d = (struct http_download){.url = url,
+				    .user = x->connection->user,
+				    .password = x->connection->password,
+				    .key_file = x->connection->key_file,
+				    .known_hosts = x->connection->known_hosts,
+				    .timeout_ms = SILENCE_MS};
+}
+
+/* ---- listing ---------------------------------------------------------------------------------- */
+
+static bool collect(void *arg, const char *data, size_t len)
+{
+	return buffer_append(arg, data, len);
+}
+
+/* A line as OpenSSH words it: -rw-r--r--  1 user group  1234 Nov 24 00:39 name.  The size is the
+ * fifth word, the time of the last change the next three; the name is the rest. */
+static bool parse_line(char *line, const char **name, int64_t *size, char stamp[STAMP_MAX])
+{
+	char *at = line;
+
+	for (int word = 0; word < 8; word++) {
+		char *begin = at += strspn(at, " ");
+		at += strcspn(at, " ");
+		if (!*at)
+			return false;
+		*at = 0;
+		if (word == 4 && !text_to_int(begin, 0, INT64_MAX, size))
+			return false;
+		if (word == 5)
+			*stamp = 0;
+		if (word > 4 && strlen(stamp) + strlen(begin) + 2 < STAMP_MAX)
+			strcat(strcat(stamp, word > 5 ? " " : ""), begin);
+		*at++ = ' ';
+	}
+	*name = at;
+	return *line == '-' && **name;
+}
+
+static enum result list_sftp(struct logs *x, struct error *err)
+{
+	struct buffer text = BUFFER(LISTING_MAX);
+	_cleanup_(freep) char *url = xasprintf("%s/", x->connection->url);
+	struct http_download d;
+	size_t files = 0, lines = 0;
+
+	server_download(x, url, &d);
+	d.list = d.long_list = true;
+	d.sink = collect;
+	d.arg = &text;
+	enum result r = http_download(x->stage->http, &d, err);
+	if (r != OK)
+		error_prefix(err, "listing %s", url);
+	for (char *line = text.data, *next; r == OK && line && *line; line = next) {
+		const char *name;
+		char stamp[STAMP_MAX];
+		int64_t size;
+		next = line + strcspn(line, "\r\n");
+		if (*next) {
+			*next++ = 0;
+			next += strspn(next, "\r\n");
+		}
+		lines += *line == '-';
+		if (parse_line(line, &name, &size, stamp)) {
+			files++;
+			directory_listed(x, name, size, stamp);
+		}
+	}
+	if (r == OK && lines && !files)
+		r = error_config(err, "listing",
+				 "%s: the server lists files in a form without sizes that we know",
+				 url);
+	buffer_free(&text);
+	return r;
+}
+
+static enum result list_local(struct logs *x, struct error *err)
+{
+	const char *dir = local_path(x);
+	DIR *d = opendir(dir);
+	struct dirent *e;
+
+	if (!d)
+		return error_retry(err, "listing", "%s: %s", dir, strerror(errno));
+	while ((e = readdir(d))) {
+		_cleanup_(freep) char *path = xasprintf("%s/%s", dir, e->d_name);
+		char stamp[STAMP_MAX];
+		struct stat st;
+		if (stat(path, &st) || !S_ISREG(st.st_mode))
+			continue;
+		snprintf(stamp, sizeof stamp, "%lld.%09ld", (long long)st.st_mtim.tv_sec,
+			 st.st_mtim.tv_nsec);
+		directory_listed(x, e->d_name, st.st_size, stamp);
+	}
+	closedir(d);
+	return OK;
+}
+
+enum result server_list(struct logs *x, struct error *err)
+{
+	return server_is_local(x) ? list_local(x, err) : list_sftp(x, err);
+}
+
+/* ---- moving and deleting ---------------------------------------------------------------------- */
+
+/* The path of a file in libcurl's quote commands: quoted; "/~/" is the user's home, where the server
+ * begins. */
+static void put_path(const struct logs *x, struct buffer *out, const char *folder, const char *name)
+{
+	const char *path = strchr(x->connection->url + strlen("sftp://"), '/');
+
+	path = !path ? "/" : !strncmp(path, "/~/", 3) ? path + 3 : path;
+	buffer_printf(out, "\"%s/%s%s", path, folder, *folder && *name ? "/" : "");
+	for (; *name; name++) {
+		if (*name == '"' || *name == '\\')
+			buffer_puts(out, "\\");
+		buffer_append(out, name, 1);
+	}
+	buffer_puts(out, "\"");
+}
+
+static enum result run_commands(struct logs *x, const char *first, const char *second,
+				struct error *err)
+{
+	_cleanup_(freep) char *url = xasprintf("%s/", x->connection->url);
+	struct http_download d;
+
+	server_download(x, url, &d);
+	d.sink = collect;
+	d.commands[0] = first;
+	d.commands[1] = second;
+	return http_download(x->stage->http, &d, err);
+}
+
+enum result server_delete(struct logs *x, const char *name, struct error *err)
+{
+	struct buffer command = BUFFER(8192);
+
+	if (server_is_local(x)) {
+		_cleanup_(freep) char *path = xasprintf("%s/%s", local_path(x), name);
+		return unlink(path) ? error_retry(err, "delete", "%s: %s", path, strerror(errno))
+				    : OK;
+	}
+	buffer_puts(&command, "rm ");
+	put_path(x, &command, "", name);
+	enum result r = run_commands(x, command.data, NULL, err);
+	buffer_free(&command);
+	return r;
+}
+
+static enum result move_local(const struct logs *x, const char *name, const char *folder,
+			      const char *to, struct error *err)
+{
+	_cleanup_(freep) char *dir = xasprintf("%s/%s", local_path(x), folder);
+	_cleanup_(freep) char *old = xasprintf("%s/%s", local_path(x), name);
+	_cleanup_(freep) char *new = xasprintf("%s/%s", dir, to);
+
+	mkdir(dir, 0777);
+	if (access(new, F_OK) && !rename(old, new))
+		return OK;
+	return error_retry(err, "move", "%s: %s", new, strerror(errno));
+}
+
+static enum result move_sftp(struct logs *x, const char *name, const char *folder, const char *to,
+			     struct error *err)
+{
+	struct buffer make = BUFFER(8192), rename = BUFFER(16384);
+
+	buffer_puts(&make, "*mkdir "); /* the star: a failure is none */
+	put_path(x, &make, folder, "");
+	buffer_puts(&rename, "rename ");
+	put_path(x, &rename, "", name);
+	buffer_puts(&rename, " ");
+	put_path(x, &rename, folder, to);
+	enum result r = run_commands(x, make.data, rename.data, err);
+	buffer_free(&make);
+	buffer_free(&rename);
+	return r;
+}
+
+enum result server_move(struct logs *x, const char *name, const char *folder, struct error *err)
+{
+	_cleanup_(freep) char *other = xasprintf("%s.%lld", name, (long long)wall_now().ms);
+	enum result r = OK;
+
+	for (int i = 0; i < 2; i++) {
+		const char *to = i ? other : name;
+		r = server_is_local(x) ? move_local(x, name, folder, to, err)
+				       : move_sftp(x, name, folder, to, err);
+		if (r == OK)
+			break;
+	}
+	return r;
+}
