@@ -139,7 +139,6 @@ test: all $(UNITS) $(FUZZERS) build/.jars build/.clients
 
 soak: all build/.jars
 	$(Q)tests/soak/run --seconds $(or $(SECONDS),1800)
-	$(Q)KILLS=100 tests/e2e/run "kills at random"
 bench: all $(BENCHES) build/.jars
 	$(Q)tests/bench/run $(LANES)
 fuzz: | $(TOOLCHAIN)
@@ -163,7 +162,7 @@ help:
 #: make up | down   the local world, left running | stopped
 #: make lint        warnings as errors, cppcheck, layer order, format
 #: make fuzz        fuzzers of everything that comes from outside, 60 s each (needs clang)
-#: make soak        extraction under kills and faults for 30 minutes (SECONDS=1800), 100 kills of loaders
+#: make soak        extraction under kills and faults for 30 minutes (SECONDS=1800)
 #: make bench       rates, latency and memory beside a bare loop, as a table and build/bench.json
 #: make clean       stop the world and delete build/
 #: SANITIZE=address,undefined works with check and test; V=1 shows the commands

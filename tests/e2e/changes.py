@@ -85,15 +85,16 @@ class Changes:
         self.messages.append((key, None))
         return self
 
-    def send(self):
+    def send(self, partition=None):
         """One kcat for all: keys and values divided by bytes that occur in neither."""
+        where = ["-X", "topic.partitioner=murmur2_random"] if partition is None else ["-p", str(partition)]
         for null in (False, True):
             some = [(k, v) for k, v in self.messages if (v is None) == null]
             if not some:
                 continue
             text = b"".join(k.encode() + b"<K>" + (v or b"") + b"<M>" for k, v in some)
             subprocess.run(["kcat", "-b", self.case.env["KAFKA_BROKERS"], "-P", "-t", self.topic,
-                            "-X", "topic.partitioner=murmur2_random", "-K", "<K>", "-D", "<M>",
+                            *where, "-K", "<K>", "-D", "<M>",
                             *(["-Z"] if null else [])], input=text, check=True)
         self.messages = []
         return self
