@@ -14,7 +14,7 @@ static const struct command commands[] = {
     {"plan", "what a mapping would do to Campaign, field by field; writes nothing", command_plan},
     {"test", "run your own cases against the mapping, without a broker", command_test},
     {"install", "dataverse: make what the flows need there", command_install},
-    {"logs", "inspect: what is in a log export, what is wrong with it, what fits it", command_logs},
+    {"logs", "inspect: what a log export holds, what is wrong, what fits it", command_logs},
     {"metadata", "pull: save what both products say about tables and resources", command_metadata},
     {"schemas", "write the derived Avro schemas as files", command_schemas},
     {"topics", "create: make the topics with the right settings", command_topics},

@@ -352,13 +352,14 @@ int command_install(int argc, char **argv)
 {
 	struct installer x = {0};
 	const char *flow_name = NULL;
-	struct option_spec specs[] = {
-	    {.name = "dry-run", .help = "show the requests, change nothing", .flag = &x.dry_run},
-	    {.name = "flow",
-	     .arg = "NAME",
-	     .help = "only what this flow needs; default: all",
-	     .text = &flow_name},
-	    {0}};
+	struct option_spec specs[] = {{.name = "dry-run",
+				       .help = "show the requests, change nothing; default: not",
+				       .flag = &x.dry_run},
+				      {.name = "flow",
+				       .arg = "NAME",
+				       .help = "only what this flow needs; default: all",
+				       .text = &flow_name},
+				      {0}};
 	struct command_line line = {
 	    .name = "tideway install",
 	    .arguments = "dataverse",
@@ -366,7 +367,7 @@ int command_install(int argc, char **argv)
 		"Makes in Dynamics what the flows need and is not there: the activity tables of\n"
 		"email events and their columns, change tracking on the tables that are read.\n"
 		"What is there is left alone and checked, then the user's privileges. It needs a\n"
-		"user who may customize; the stages do not. Exit status 1: something does not fit.",
+		"user who may customize; the stages do not. Exit status 1: there is a misfit.",
 	    .specs = specs};
 	const struct flow *flow;
 	struct error err = {0};

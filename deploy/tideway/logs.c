@@ -184,16 +184,15 @@ int command_logs(int argc, char **argv)
 	     .help = "read it as this flow does; default: find out what fits",
 	     .text = &flow_name},
 	    {.name = "events",
-	     .help = "print each event, a JSON object a line",
+	     .help = "print each event, a JSON object a line; default: not",
 	     .flag = &x.print_events},
 	    {0}};
 	struct command_line line = {
 	    .name = "tideway logs",
 	    .arguments = "inspect FILE",
 	    .synopsis =
-		"Reads a log export of Campaign, CSV or TAB, .gz or not. With --config and --flow "
-		"as\n"
-		"extract-campaign-logs would: how many events of each kind, what is left out and\n"
+		"Reads a log export of Campaign, CSV or TAB, .gz or not. With --config and\n"
+		"--flow as extract-campaign-logs would: events of each kind, what is left out and\n"
 		"why, which rows are rejected. Without: prints the section `files` that fits it,\n"
 		"with a \"?\" for what only you can say. Writes nothing; exit status 1 when\n"
 		"something is wrong or has to be said.",

@@ -170,7 +170,8 @@ def test_help_fits_and_names_defaults(case):
     """--help of every program is at most 80 wide and 40 long, and every option has a default."""
     programs = sorted({p for s in STAGES.values() for p in s})
     commands = [[p] for p in programs] + [["tideway"]] + [
-        ["tideway", c] for c in ("check", "plan", "test", "metadata", "schemas", "topics", "status", "replay", "rejected")]
+        ["tideway", c] for c in ("adopt", "approve", "check", "install", "logs", "metadata", "plan", "rejected", "replay",
+                                  "schemas", "status", "test", "topics")]
     for words in commands:
         r = subprocess.run([os.path.join(BUILD, words[0]), *words[1:], "--help"],
                            capture_output=True, text=True, check=False)
