@@ -144,8 +144,8 @@ static enum result open_memory(struct loop *l, struct error *err)
 	const char *resource = s->flow->resource ? s->flow->resource : PIPELINE_ACTIVITY;
 	pipeline_loaded(s->config, resource, l->loaded_name);
 	pipeline_parked(s->config, resource, l->parked_name);
-	const char *const own[] = {l->parked_name, l->loaded_name};
-	for (size_t i = 0; i < (l->loader->memory ? 2 : 1) && r == OK; i++) {
+	const char *const own[] = {l->loaded_name, l->parked_name};
+	for (size_t i = l->loader->memory ? 0 : 1; i < 2 && r == OK; i++) {
 		r = kafka_partitions(l->watcher, own[i], &have, err);
 		if (r == OK && have != l->input_partitions)
 			r = error_config(
