@@ -61,27 +61,13 @@ void change_doc(struct buffer *out, const char *doc)
 	buffer_printf(out, ",\"doc\":%s", json);
 }
 
-/* The member of that name in a list of fields, or NULL. */
-static const cJSON *field_named(const cJSON *record, const char *name)
-{
-	const cJSON *f;
-
-	cJSON_ArrayForEach(f, cJSON_GetObjectItemCaseSensitive(record, "fields"))
-	{
-		const char *n = json_string(f, "name");
-		if (n && !strcmp(n, name))
-			return f;
-	}
-	return NULL;
-}
-
 bool change_schema_has(const char *schema, const char *column)
 {
 	cJSON *json = json_parse(schema, strlen(schema));
 	/* row: ["null", {record}] */
-	const cJSON *row = field_named(json, "row");
+	const cJSON *row = record_schema_field(json, "row");
 	const cJSON *record = cJSON_GetArrayItem(cJSON_GetObjectItemCaseSensitive(row, "type"), 1);
-	bool found = field_named(record, column);
+	bool found = record_schema_field(record, column);
 
 	cJSON_Delete(json);
 	return found;

@@ -293,15 +293,8 @@ static enum result on_message(struct loop *l, const rd_kafka_message_t *m)
 		l->term = LEADING;
 		l->next_step = mono_now();
 		return l->x->begin(l->state, l->out_id, &l->err);
-	case RD_KAFKA_RESP_ERR__FATAL:
-		return error_restart(&l->err, "fenced", "consumer: %s", rd_kafka_message_errstr(m));
-	case RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED:
-	case RD_KAFKA_RESP_ERR_GROUP_AUTHORIZATION_FAILED:
-		return error_config(&l->err, "authorization", "consumer: %s",
-				    rd_kafka_message_errstr(m));
 	default:
-		log_warn("consumer", "error", rd_kafka_message_errstr(m), NULL);
-		return OK;
+		return stage_consumer_error(m, &l->err);
 	}
 }
 

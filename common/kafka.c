@@ -226,6 +226,21 @@ rd_kafka_headers_t *kafka_copy_times(const rd_kafka_message_t *msg)
 	return to;
 }
 
+enum result kafka_partitions(rd_kafka_t *rk, const char *topic, int *count, struct error *err)
+{
+	const struct rd_kafka_metadata *meta;
+	rd_kafka_topic_t *t = rd_kafka_topic_new(rk, topic, NULL);
+	rd_kafka_resp_err_t code = rd_kafka_metadata(rk, 0, t, &meta, 10000);
+
+	rd_kafka_topic_destroy(t);
+	if (code)
+		return error_restart(err, "broker", "reading the partitions of %s: %s", topic,
+				     rd_kafka_err2str(code));
+	*count = meta->topic_cnt ? meta->topics[0].partition_cnt : 0;
+	rd_kafka_metadata_destroy(meta);
+	return OK;
+}
+
 enum result kafka_read_all(rd_kafka_t *reader, const char *topic, int idle_ms,
 			   bool (*fn)(void *arg, const rd_kafka_message_t *msg), void *arg,
 			   struct error *err)
@@ -237,22 +252,17 @@ enum result kafka_read_since(rd_kafka_t *reader, const char *topic, wall_time si
 			     bool (*fn)(void *arg, const rd_kafka_message_t *msg), void *arg,
 			     struct error *err)
 {
-	const struct rd_kafka_metadata *meta;
-	rd_kafka_topic_t *t = rd_kafka_topic_new(reader, topic, NULL);
-	rd_kafka_resp_err_t code = rd_kafka_metadata(reader, 0, t, &meta, 10000);
-	enum result r = OK;
-	int open = 0;
+	rd_kafka_resp_err_t code;
 	bool more = true;
+	int open = 0;
+	enum result r = kafka_partitions(reader, topic, &open, err);
 
-	rd_kafka_topic_destroy(t);
-	if (code)
-		return error_restart(err, "broker", "reading the partitions of %s: %s", topic,
-				     rd_kafka_err2str(code));
+	if (r != OK)
+		return r;
 	rd_kafka_topic_partition_list_t *all = rd_kafka_topic_partition_list_new(8);
-	for (int i = 0; i < meta->topics[0].partition_cnt; i++, open++)
+	for (int i = 0; i < open; i++)
 		rd_kafka_topic_partition_list_add(all, topic, i)->offset =
 		    since.ms < 0 ? RD_KAFKA_OFFSET_BEGINNING : since.ms;
-	rd_kafka_metadata_destroy(meta);
 	if (!open)
 		r = error_config(err, "no-topic", "the topic %s does not exist", topic);
 	/* Nothing written since then is the end, as librdkafka says it. */
@@ -296,21 +306,6 @@ enum result kafka_end(rd_kafka_t *watcher, const char *topic, int32_t partition,
 		return OK;
 	return error_restart(err, "broker", "reading the end of %s, partition %d: %s", topic,
 			     partition, rd_kafka_err2str(code));
-}
-
-enum result kafka_partitions(rd_kafka_t *rk, const char *topic, int *count, struct error *err)
-{
-	const struct rd_kafka_metadata *meta;
-	rd_kafka_topic_t *t = rd_kafka_topic_new(rk, topic, NULL);
-	rd_kafka_resp_err_t code = rd_kafka_metadata(rk, 0, t, &meta, 10000);
-
-	rd_kafka_topic_destroy(t);
-	if (code)
-		return error_restart(err, "broker", "reading the partitions of %s: %s", topic,
-				     rd_kafka_err2str(code));
-	*count = meta->topic_cnt ? meta->topics[0].partition_cnt : 0;
-	rd_kafka_metadata_destroy(meta);
-	return OK;
 }
 
 enum result kafka_read_partition(rd_kafka_t *reader, const char *topic, int32_t partition,

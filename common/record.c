@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "arena.h"
+#include "json.h"
 #include "clock.h"
 
 static size_t allocation_max = RECORD_ALLOC_MAX;
@@ -76,6 +77,19 @@ int record_index(const avro_value_t *record, const char *name)
 {
 	avro_schema_t schema = avro_value_get_schema(record);
 	return avro_schema_record_field_get_index(schema, name);
+}
+
+const cJSON *record_schema_field(const cJSON *record, const char *name)
+{
+	const cJSON *f;
+
+	cJSON_ArrayForEach(f, cJSON_GetObjectItemCaseSensitive(record, "fields"))
+	{
+		const char *n = json_string(f, "name");
+		if (n && !strcmp(n, name))
+			return f;
+	}
+	return NULL;
 }
 
 void record_set_null(avro_value_t *field)

@@ -37,6 +37,8 @@ void record_limit_allocation(size_t max);
 avro_value_t record_field(const avro_value_t *record, size_t index);
 /* Index of a field, or -1. */
 int record_index(const avro_value_t *record, const char *name);
+/* A field of a record schema, as JSON, or NULL. */
+const cJSON *record_schema_field(const cJSON *record, const char *name);
 
 /* Optional fields: null, or the branch to fill. */
 void record_set_null(avro_value_t *field);

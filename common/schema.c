@@ -7,6 +7,7 @@
 
 #include "arena.h"
 #include "json.h"
+#include "record.h"
 
 enum { NAMES_MAX = 64, DEPTH_MAX = 32 };
 
@@ -91,18 +92,6 @@ static bool widens(const char *old, const char *next)
 	       (!strcmp(old, "float") && !strcmp(next, "double"));
 }
 
-static const cJSON *field_named(const cJSON *record, const char *name)
-{
-	const cJSON *f;
-	cJSON_ArrayForEach(f, cJSON_GetObjectItemCaseSensitive(record, "fields"))
-	{
-		const char *n = json_string(f, "name");
-		if (n && !strcmp(n, name))
-			return f;
-	}
-	return NULL;
-}
-
 static bool fits(struct comparison *c, const cJSON *old, const cJSON *next, const char *path,
 		 int depth);
 
@@ -114,7 +103,7 @@ static bool fields_fit(struct comparison *c, const cJSON *old, const cJSON *next
 	cJSON_ArrayForEach(f, cJSON_GetObjectItemCaseSensitive(next, "fields"))
 	{
 		const char *name = json_string(f, "name");
-		const cJSON *before = name ? field_named(old, name) : NULL;
+		const cJSON *before = name ? record_schema_field(old, name) : NULL;
 		char inner[300];
 		if (!name)
 			continue;

@@ -237,6 +237,31 @@ rd_kafka_resp_err_t stage_positions(rd_kafka_t *consumer,
 	return code;
 }
 
+enum result stage_consumer_error(const rd_kafka_message_t *m, struct error *err)
+{
+	switch (m->err) {
+	case RD_KAFKA_RESP_ERR__FATAL:
+		return error_restart(err, "fenced", "consumer: %s", rd_kafka_message_errstr(m));
+	case RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED:
+	case RD_KAFKA_RESP_ERR_GROUP_AUTHORIZATION_FAILED:
+		return error_config(err, "authorization", "consumer: %s",
+				    rd_kafka_message_errstr(m));
+	default:
+		log_warn("consumer", "error", rd_kafka_message_errstr(m), NULL);
+		return OK;
+	}
+}
+
+enum result stage_offset_lost(const struct stage *s, const rd_kafka_message_t *m, struct error *err)
+{
+	return error_config(
+	    err, "offset-lost",
+	    "%s, partition %d: the committed offset is not in the topic any more, so "
+	    "records were lost before they were read; `tideway replay` says where to go "
+	    "on",
+	    s->self->input, m->partition);
+}
+
 void stage_log_error(const char *msg, enum result r, const struct error *err)
 {
 	log_line(r == RETRY ? LOG_LEVEL_WARN : LOG_LEVEL_ERROR, msg, "result", result_name(r),

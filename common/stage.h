@@ -74,6 +74,13 @@ int64_t stage_backoff_ms(unsigned attempt, uint32_t *seed);
 rd_kafka_resp_err_t stage_positions(rd_kafka_t *consumer,
 				    rd_kafka_topic_partition_list_t *partitions);
 
+/* What an error that a consumer gave instead of a record means, where it means the same to every loop:
+ * FATAL when it is fenced or may not read, OK after a log line when librdkafka goes on by itself. */
+enum result stage_consumer_error(const rd_kafka_message_t *m, struct error *err);
+/* FATAL 100: the committed offset is gone from the topic, and records with it. */
+enum result stage_offset_lost(const struct stage *s, const rd_kafka_message_t *m,
+			      struct error *err);
+
 /* One log line for an error that is not the end. */
 void stage_log_error(const char *msg, enum result r, const struct error *err);
 

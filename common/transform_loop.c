@@ -447,23 +447,12 @@ static enum result read_error(struct loop *l, const rd_kafka_message_t *m)
 	}
 	case RD_KAFKA_RESP_ERR__AUTO_OFFSET_RESET:
 	case RD_KAFKA_RESP_ERR_OFFSET_OUT_OF_RANGE:
-		return error_config(&l->err, "offset-lost",
-				    "%s, partition %d: the committed offset is not in the topic "
-				    "any more, so records were lost before they were read; "
-				    "`tideway replay` says where to go on",
-				    l->stage->self->input, m->partition);
+		return stage_offset_lost(l->stage, m, &l->err);
 	case RD_KAFKA_RESP_ERR__MAX_POLL_EXCEEDED:
 		log_warn("too slow for the group", "error", rd_kafka_message_errstr(m), NULL);
 		return OK;
-	case RD_KAFKA_RESP_ERR__FATAL:
-		return error_restart(&l->err, "fenced", "consumer: %s", rd_kafka_message_errstr(m));
-	case RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED:
-	case RD_KAFKA_RESP_ERR_GROUP_AUTHORIZATION_FAILED:
-		return error_config(&l->err, "authorization", "consumer: %s",
-				    rd_kafka_message_errstr(m));
 	default:
-		log_warn("consumer", "error", rd_kafka_message_errstr(m), NULL);
-		return OK;
+		return stage_consumer_error(m, &l->err);
 	}
 }
 

@@ -279,6 +279,13 @@ enum result extraction_page(struct extraction *x, const char *url, bool track, i
 	return r;
 }
 
+void extraction_grow_pages(const struct extraction *x, int64_t *size)
+{
+	int64_t most = x->stage->flow->page_size;
+
+	*size = 2 * *size < most ? 2 * *size : most;
+}
+
 static bool is_heavy(const struct error *err)
 {
 	return !strcmp(err->reason, "timed-out") || !strcmp(err->reason, "sql-timeout") ||

@@ -102,10 +102,7 @@ static void end_pass(struct extraction *x, struct position *p, const char *delta
 	position_set(&p->delta_start, p->delta_link);
 	p->floor = p->version_before;
 	p->version_before = p->version;
-	if (p->delta_page_size < x->stage->flow->page_size)
-		p->delta_page_size = 2 * p->delta_page_size < x->stage->flow->page_size
-					 ? 2 * p->delta_page_size
-					 : x->stage->flow->page_size;
+	extraction_grow_pages(x, &p->delta_page_size);
 	seen_clear(x->links);
 	seen_clear(x->ids);
 	x->ids_partial = false;

@@ -133,6 +133,8 @@ enum result extraction_page(struct extraction *x, const char *url, bool track, i
 /* A next link that was read before, or is longer than a link can be. RETRY. */
 enum result extraction_check_next(struct extraction *x, const char *url, const char *next,
 				  struct error *err);
+/* After a good pass: twice the rows a page, up to the configured number. */
+void extraction_grow_pages(const struct extraction *x, int64_t *size);
 /* The answer was no answer: after TROUBLE_MAX in a row the pass cannot be helped. */
 bool extraction_is_trouble(const struct error *err);
 enum { TROUBLE_MAX = 3 };

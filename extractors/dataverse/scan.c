@@ -165,10 +165,7 @@ static enum result close_scan(struct extraction *x, struct extract_output *o, st
 		p->approved = 0;
 	p->scan = SCAN_NONE;
 	x->topic_read = x->scan_resumed = false;
-	if (p->page_size < x->stage->flow->page_size) /* perhaps it was only for a while */
-		p->page_size = 2 * p->page_size < x->stage->flow->page_size
-				   ? 2 * p->page_size
-				   : x->stage->flow->page_size;
+	extraction_grow_pages(x, &p->page_size); /* they were too heavy perhaps for a while only */
 	if (x->stage->flow->changes == CHANGES_FULL) {
 		/* A row that comes back with its old version must come after its delete. */
 		if (gone && !p->held)

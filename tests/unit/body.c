@@ -1,25 +1,6 @@
 #include "body.h"
 
-#include "fixture.h"
-
-static struct table *contact;
-static struct resource *profile;
-
-static int make(void **state)
-{
-	struct error err;
-	(void)state;
-	return table_load("deploy/metadata", "contact", &contact, &err) ||
-	       resource_load("deploy/metadata", "profile", &profile, &err);
-}
-
-static int unmake(void **state)
-{
-	(void)state;
-	table_free(contact);
-	resource_free(profile);
-	return 0;
-}
+#include "contacts.h"
 
 /* Maps a row (NULL: a delete) with these keys of the contacts flow; the bodies must be these. */
 static void bodies(const char *flow, const char *row, const char *patch, const char *create)

@@ -1,25 +1,6 @@
 #include "mapping.h"
 
-#include "fixture.h"
-
-static struct table *contact;
-static struct resource *profile;
-
-static int make(void **state)
-{
-	struct error err;
-	(void)state;
-	return table_load("deploy/metadata", "contact", &contact, &err) ||
-	       resource_load("deploy/metadata", "profile", &profile, &err);
-}
-
-static int unmake(void **state)
-{
-	(void)state;
-	table_free(contact);
-	resource_free(profile);
-	return 0;
-}
+#include "contacts.h"
 
 /* The contacts flow with only these fields. */
 static struct config *config_of(const char *fields)

@@ -1,13 +1,13 @@
 """extract - the first read of extract-dataverse, pages of 5000 rows into the topic in transactions,
 beside libcurl reading the same pages and throwing them away."""
 import os
-import re
 import statistics
 import subprocess
 import time
 
 from case import Case
-from world import BUILD, wait_until
+from cost import cost
+from world import BUILD, topic_messages, wait_until
 
 ROWS, RUNS = int(os.environ.get("ROWS", "300000")), int(os.environ.get("RUNS", "3"))
 PREFER = ("Prefer: odata.track-changes,odata.maxpagesize=5000,odata.include-annotations="
@@ -32,12 +32,9 @@ def ours(case, number):
     began = time.monotonic()
     case.wait(lambda: "full read complete" in case.log(stage), 900, "the read to end")
     took = time.monotonic() - began
-    with open(f"/proc/{stage.process.pid}/stat", encoding="ascii") as f:
-        words = f.read().rsplit(")", 1)[1].split()
-    with open(f"/proc/{stage.process.pid}/status", encoding="ascii") as f:
-        peak = int(re.search(r"VmHWM:\s+(\d+)", f.read())[1]) / 1024
+    cpu, peak = cost(stage)
     stage.stop()
-    return ROWS / took, (int(words[11]) + int(words[12])) / os.sysconf("SC_CLK_TCK"), peak
+    return ROWS / took, cpu, peak
 
 
 def selected(case):
@@ -48,7 +45,6 @@ def selected(case):
 
     def checkpoints():
         topic = f"{case.name}-select.checkpoint.contacts"
-        from world import topic_messages
         return [m["value"] for m in topic_messages(case.world_env, topic) if m["value"]]
     found = wait_until(checkpoints, 60, "a checkpoint")
     stage.stop()

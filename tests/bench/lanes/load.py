@@ -8,6 +8,7 @@ import time
 
 from case import Case
 from changes import Changes
+from cost import cost
 from world import BUILD, wait_until
 
 UPDATES, UNCHANGED, RUNS, FLIGHT = 40000, 400000, int(os.environ.get("RUNS", "3")), 64
@@ -46,11 +47,7 @@ class Bench(Changes):
         wait_until(lambda: self.done(count, calls)[0] >= count, 600, f"{count} records", pause=0.01)
         rate = (count - begun) / (time.monotonic() - began)
         self.drained()
-        with open(f"/proc/{stage.process.pid}/stat", encoding="ascii") as f:
-            words = f.read().rsplit(")", 1)[1].split()
-        cpu = (int(words[11]) + int(words[12])) / os.sysconf("SC_CLK_TCK")
-        with open(f"/proc/{stage.process.pid}/status", encoding="ascii") as f:
-            peak = int(re.search(r"VmHWM:\s+(\d+)", f.read())[1]) / 1024
+        cpu, peak = cost(stage)
         stage.stop()
         return rate, cpu, peak
 

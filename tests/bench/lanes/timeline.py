@@ -2,13 +2,13 @@
 rows a second, and requests per 1,000 events."""
 import json
 import os
-import re
 import statistics
 import subprocess
 import time
 import uuid
 
 from case import Case
+from cost import cost
 from world import BUILD, wait_until
 
 ROWS, BATCH, FLIGHT, RUNS, CONTACTS = 60000, 1000, 4, int(os.environ.get("RUNS", "3")), 500
@@ -43,11 +43,7 @@ def ours(case, run):
     wait_until(lambda: rows_of(case) - before >= ROWS, 120, f"{ROWS} rows", pause=0.01)
     rate = (ROWS - first) / (time.monotonic() - began)
     case.drained(FLOW, "load-dataverse")
-    with open(f"/proc/{stage.process.pid}/stat", encoding="ascii") as f:
-        words = f.read().rsplit(")", 1)[1].split()
-    cpu = (int(words[11]) + int(words[12])) / os.sysconf("SC_CLK_TCK")
-    with open(f"/proc/{stage.process.pid}/status", encoding="ascii") as f:
-        peak = int(re.search(r"VmHWM:\s+(\d+)", f.read())[1]) / 1024
+    cpu, peak = cost(stage)
     stage.stop()
     calls = sum(n for r, _, _, n in case.dynamics_box.requests() if "UpsertMultiple" in r) - calls
     return rate, cpu, peak, calls
