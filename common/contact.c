@@ -13,14 +13,19 @@ const char *const consent_flags[] = {"blackList",
 				     "ccpaOptOut",
 				     NULL};
 
-bool consent_guards(const struct flow *f, const char *attribute)
+bool consent_flag(const struct flow *f, const char *attribute)
 {
-	if (strcmp(f->resource, "profile") || f->consent_both)
+	if (strcmp(f->resource, "profile"))
 		return false;
 	for (size_t i = 0; consent_flags[i]; i++)
 		if (!strcmp(attribute, consent_flags[i]))
 			return true;
 	return false;
+}
+
+bool consent_guards(const struct flow *f, const char *attribute)
+{
+	return !f->consent_both && consent_flag(f, attribute);
 }
 
 void contact_key_is_external_id(const struct flow *f, struct problems *p)

@@ -3,7 +3,8 @@
  * Consent is never given by accident.  Dynamics' donot* flags are false by default, so a copy would
  * re-subscribe everybody who opted out in Campaign.  The eight consent flags of a profile are
  * therefore written only as true, whatever a mapping computes: false becomes "leave it alone".
- * A flow that declares `consent: dynamics-to-campaign` says that Dynamics decides both ways.
+ * A flow that declares `consent: dynamics-to-campaign` says that Dynamics decides both ways; null
+ * decides nothing there, either.
  *
  * Merged contacts follow the winner.  When two contacts are merged in Dynamics, the loser stays as
  * an inactive row with merged = true and masterid = the winner.  Its profile goes the way of a
@@ -23,7 +24,9 @@
 /* The names of the eight flags, ended by NULL (Adobe, "profile data model" and "opt-in/opt-out"). */
 extern const char *const consent_flags[];
 
-/* Is this attribute one of them, and guarded in this flow? */
+/* Is this attribute one of them?  Null never clears one: Campaign reads an empty flag as false. */
+bool consent_flag(const struct flow *f, const char *attribute);
+/* And is false guarded in this flow? */
 bool consent_guards(const struct flow *f, const char *attribute);
 
 /* externalId holds the contact's id: events find their way back by it. */

@@ -263,7 +263,8 @@ static void check_policies(const struct mapping *m, const struct field *f, struc
 		problem(p, field_place(c, "too_long"),
 			"\"too_long\" is for texts whose length is known, %s is %s", c->to,
 			attribute_type_name(a->type));
-	if (f->consent && doc_there(doc_get(c->node, "when_null")) && c->when_null == NULL_CLEAR)
+	if (consent_flag(m->flow, c->to) && doc_there(doc_get(c->node, "when_null")) &&
+	    c->when_null == NULL_CLEAR)
 		problem(
 		    p, field_place(c, "when_null"),
 		    "%s is a consent flag: null leaves it alone; clearing it would re-subscribe "
@@ -301,7 +302,7 @@ bool field_compile(struct mapping *m, const struct field_config *c, struct field
 	f->consent = consent_guards(m->flow, c->to);
 	f->mapped.create_only = c->create_only;
 	f->mapped.consent = f->consent;
-	f->mapped.null_keeps = f->consent || c->when_null == NULL_KEEP;
+	f->mapped.null_keeps = consent_flag(m->flow, c->to) || c->when_null == NULL_KEEP;
 	check_link(c, f->mapped.attribute, p);
 	if (f->source_count)
 		check_sides(c, f, p);
