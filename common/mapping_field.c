@@ -89,6 +89,11 @@ static void check_link(const struct field_config *c, const struct attribute *a, 
 		problem(p, field_place(c, "link"),
 			"%s is %s, no link; a plain column is for mode: join", c->to,
 			attribute_type_name(a->type));
+	if (c->link && *c->link && link && a->target && strcmp(a->target, c->link))
+		problem(p, field_place(c, "link"),
+			"the link %s leads to %s, not to %s; write \"to: %s\", or name the link "
+			"that leads to %s",
+			c->to, a->target, c->link, a->target, c->link);
 }
 
 /* ---- the source ------------------------------------------------------------------------------- */
