@@ -3,6 +3,7 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 #include "clock.h"
 #include "json.h"
@@ -39,6 +40,7 @@ struct filter {
 	enum comparison comparison;
 	struct scalar *operands;
 	size_t operand_count;
+	char (*ids)[37]; /* what operands without their braces point to */
 };
 
 struct builder {
@@ -56,6 +58,7 @@ void filter_free(struct filter *f)
 		filter_free(f->children[i]);
 	free(f->children);
 	free(f->operands);
+	free(f->ids);
 	free(f);
 }
 
@@ -110,6 +113,26 @@ static bool parse(enum kind kind, const char *text, struct scalar *out)
 	}
 }
 
+static bool is_id(const struct source *s)
+{
+	return s->column->type == COLUMN_GUID || (s->column->type == COLUMN_LOOKUP && !s->name);
+}
+
+/* An id may stand in braces, as Dynamics shows it in places. */
+static bool parse_id(struct filter *f, const char *text, struct scalar *out)
+{
+	char *id = f->ids[f->operand_count];
+	size_t len = strlen(text);
+
+	if (len == 38 && text[0] == '{' && text[37] == '}') {
+		memcpy(id, text + 1, 36);
+		id[36] = 0;
+		text = id;
+	}
+	*out = (struct scalar){.kind = TEXT, .text = text};
+	return text_is_guid(text);
+}
+
 static void add_operand(struct builder *b, struct filter *f, struct node node, enum kind kind)
 {
 	const char *text = doc_text(node);
@@ -119,6 +142,25 @@ static void add_operand(struct builder *b, struct filter *f, struct node node, e
 		problem(b->problems, doc_place(node),
 			"\"%s\" compares with a value; null is asked for with \"exists: false\"",
 			comparisons[f->comparison]);
+		return;
+	}
+	if (f->comparison != EXISTS && is_id(&f->source)) {
+		if (parse_id(f, text, to))
+			f->operand_count++;
+		else
+			problem(
+			    b->problems, doc_place(node),
+			    "%s holds ids, and \"%s\" is none (8-4-4-4-12 hexadecimal digits)%s",
+			    f->source.column->name, text,
+			    f->source.column->type == COLUMN_LOOKUP
+				? "; a name is asked for with \"lookup: name\""
+				: "");
+		return;
+	}
+	if (!*text && (f->comparison == STARTS_WITH || f->comparison == CONTAINS)) {
+		problem(
+		    b->problems, doc_place(node),
+		    "every text has the empty one in it; ask for a value with \"exists: true\"");
 		return;
 	}
 	if (!parse(kind, text, to))
@@ -144,9 +186,9 @@ static const char *unfit(enum comparison c, const struct source *s, enum kind ki
 	case AT_MOST:
 		return kind == NUMBER || kind == DECIMAL || kind == REAL ? NULL : "numbers";
 	case STARTS_WITH:
-		return kind == TEXT && !several ? NULL : "texts";
+		return kind == TEXT && !several && !is_id(s) ? NULL : "texts";
 	case CONTAINS:
-		return kind == TEXT ? NULL : "texts and multi-select choices";
+		return kind == TEXT && !is_id(s) ? NULL : "texts and multi-select choices";
 	case EXISTS:
 		return NULL;
 	default:
@@ -177,6 +219,7 @@ static void read_comparison(struct builder *b, struct filter *f, struct node nod
 		return;
 	}
 	f->operands = xcalloc(list ? doc_count(node) : 1, sizeof *f->operands);
+	f->ids = xcalloc(list ? doc_count(node) : 1, sizeof *f->ids);
 	for (size_t i = 0; list && i < doc_count(node); i++)
 		add_operand(b, f, doc_item(node, i), kind);
 	if (!list)
@@ -302,8 +345,10 @@ struct filter *filter_compile(struct node node, const struct table *t, struct so
 
 /* ---- a row ------------------------------------------------------------------------------------ */
 
-static bool equal(const struct scalar *a, const struct scalar *b)
+static bool equal(const struct filter *f, const struct scalar *a, const struct scalar *b)
 {
+	if (a->kind == TEXT && is_id(&f->source))
+		return !strcasecmp(a->text, b->text);
 	if (a->kind == TEXT)
 		return !strcmp(a->text, b->text);
 	return !scalar_compare_numbers(a, b);
@@ -312,7 +357,7 @@ static bool equal(const struct scalar *a, const struct scalar *b)
 static bool one_of(const struct filter *f, const struct scalar *s)
 {
 	for (size_t i = 0; i < f->operand_count; i++)
-		if (equal(s, &f->operands[i]))
+		if (equal(f, s, &f->operands[i]))
 			return true;
 	return false;
 }
@@ -324,7 +369,7 @@ static bool chosen(const struct filter *f, const avro_value_t *row)
 
 	for (size_t i = 0; i < n; i++) {
 		struct scalar item = source_item(&f->source, &list, i);
-		if (item.kind != NOTHING && equal(&item, &f->operands[0]))
+		if (item.kind != NOTHING && equal(f, &item, &f->operands[0]))
 			return true;
 	}
 	return false;
