@@ -32,6 +32,13 @@ size_t read_pairs(struct reader *r, struct node map, const char *what, struct va
 				what);
 			continue;
 		}
+		if (doc_is_null(key)) {
+			problem(r->p, doc_place(key),
+				"null is no entry of \"%s\": what stands for null is \"default\"; "
+				"quote it if the text is meant",
+				what);
+			continue;
+		}
 		for (size_t j = 0; j < n; j++)
 			if (!strcmp((*out)[j].from, from))
 				problem(r->p, doc_place(key), "\"%s\" is given twice in \"%s\"",

@@ -243,6 +243,39 @@ static void compile_values(const struct mapping *m, struct field *f, struct prob
 					      field_place(c, "constant"), p);
 }
 
+static bool is_named(const struct field_config *c, const char *from)
+{
+	for (size_t i = 0; i < c->value_count; i++)
+		if (!strcmp(c->values[i].from, from))
+			return true;
+	return false;
+}
+
+/* Does `values` let nothing through?  The choices of a multi-select are joined after it. */
+static bool replaces_all(const struct field *f)
+{
+	const struct field_config *c = f->mapped.config;
+	const struct column *column = f->source_count == 1 ? f->sources[0].column : NULL;
+	char number[24];
+
+	if (!c->value_count || is_multi(f))
+		return false;
+	if (c->has_otherwise)
+		return true;
+	if (f->convert.count)
+		return false;
+	if (c->source == SOURCE_ANY || (column && column->type == COLUMN_BOOLEAN))
+		return is_named(c, "true") && is_named(c, "false");
+	if (!column || column->type != COLUMN_CHOICE || !column->option_count)
+		return false;
+	for (size_t i = 0; i < column->option_count; i++) {
+		snprintf(number, sizeof number, "%lld", (long long)column->options[i].value);
+		if (!is_named(c, f->sources[0].label ? column->options[i].label : number))
+			return false;
+	}
+	return true;
+}
+
 /* What `values` gives fits already; what it lets through must, too. */
 static void check_kinds(const struct field *f, enum kind in, struct problems *p)
 {
@@ -251,8 +284,12 @@ static void check_kinds(const struct field *f, enum kind in, struct problems *p)
 	enum kind out = is_multi(f) ? TEXT : f->convert.count ? f->convert.out : in;
 	const char *hint;
 
-	if (c->link || c->value_count || fits_kind(a, out, &hint))
+	if (c->link || replaces_all(f) || fits_kind(a, out, &hint))
 		return;
+	if (is_multi(f))
+		hint = NULL;
+	else if (c->value_count)
+		hint = "\"otherwise\", for what \"values\" does not name";
 	problem(p, field_place(c, "to"), "%s is %s%s and %s is %s: this does not convert%s%s",
 		c->from_count == 1 ? c->from[0] : "what comes of the columns", kind_name(out),
 		f->convert.count ? " after \"convert\"" : "", c->to, attribute_type_name(a->type),
