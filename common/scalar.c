@@ -174,10 +174,10 @@ static struct scalar text_of(const avro_value_t *field)
 	avro_value_t some;
 	struct scalar s = {.kind = NOTHING};
 
-	if (record_some(field, &some)) {
-		s.kind = TEXT;
-		s.text = record_text(&some, NULL);
-	}
+	if (!record_some(field, &some))
+		return s;
+	s.text = record_text(&some, NULL);
+	s.kind = *s.text ? TEXT : NOTHING; /* Dynamics keeps an empty text as null */
 	return s;
 }
 
@@ -250,6 +250,7 @@ struct scalar source_read(const struct source *s, const avro_value_t *row, struc
 	out.kind = source_kind(s);
 	if (out.kind == TEXT || out.kind == DECIMAL) {
 		out.text = record_text(&some, NULL);
+		out.kind = *out.text ? out.kind : NOTHING;
 	} else if (out.kind == FLAG) {
 		avro_value_get_boolean(&some, &flag);
 		out.number = flag;
