@@ -202,6 +202,21 @@ static int copy(struct document *to, struct document *from, int index)
 	return made;
 }
 
+/* What means something as a whole: half of another filter would be none. */
+static bool is_whole(const char *name)
+{
+	return !strcmp(name, "filter") || !strcmp(name, "deactivate") || !strcmp(name, "values");
+}
+
+static void drop(struct document *doc, int map, size_t k)
+{
+	yaml_node_t *node = at(doc, map);
+	yaml_node_pair_t *pair = node->data.mapping.pairs.start + k;
+
+	memmove(pair, pair + 1, (size_t)(node->data.mapping.pairs.top - pair - 1) * sizeof *pair);
+	node->data.mapping.pairs.top--;
+}
+
 static void merge(struct document *to, int map, struct node over, struct problems *problems)
 {
 	for (size_t i = 0; i < doc_count(over); i++) {
@@ -220,8 +235,10 @@ static void merge(struct document *to, int map, struct node over, struct problem
 			if (name && other && !strcmp(name, other))
 				break;
 		}
-		if (k < doc_count(here) && doc_kind(value) == DOC_MAP &&
-		    doc_kind(doc_value(here, k)) == DOC_MAP) {
+		if (k < doc_count(here) && doc_is_null(value)) {
+			drop(to, map, k);
+		} else if (k < doc_count(here) && doc_kind(value) == DOC_MAP && name &&
+			   !is_whole(name) && doc_kind(doc_value(here, k)) == DOC_MAP) {
 			merge(to, doc_value(here, k).index, value, problems);
 		} else {
 			int new_key = copy(to, over.doc, key.index);

@@ -131,6 +131,26 @@ SHOWS(a_second_file_is_laid_over_the_first)
 	doc_free(d);
 }
 
+SHOWS(a_second_file_replaces_what_is_whole_and_removes_what_is_null)
+{
+	struct problems p = {0};
+	struct document *d =
+	    load("f: {filter: {column: a, is: 1}, deactivate: {x: 1}, z: 1}\ng: 2\n", &p);
+	const char *text = "f: {filter: {not: {column: b}}, deactivate: ~}\ng: ~\nh: ~\n";
+	struct document *over = doc_load_text("b.yaml", text, strlen(text), &p);
+
+	doc_overlay(d, over, &p);
+	doc_free(over);
+	struct node root = doc_root(d), f = doc_get(root, "f");
+	assert_int_equal(p.count, 0);
+	assert_int_equal(doc_count(doc_get(f, "filter")), 1);
+	assert_true(doc_there(doc_get(doc_get(f, "filter"), "not")));
+	assert_false(doc_there(doc_get(f, "deactivate")));
+	assert_string_equal(doc_text(doc_get(f, "z")), "1");
+	assert_false(doc_there(doc_get(root, "g")));
+	doc_free(d);
+}
+
 SHOWS(an_overlay_that_repeats_a_key_or_is_no_mapping_is_said)
 {
 	struct problems p = {0};
@@ -168,6 +188,7 @@ int main(void)
 	    cmocka_unit_test(unknown_and_repeated_keys_are_found),
 	    cmocka_unit_test(typed_members_say_what_is_wrong_and_yield_the_fallback),
 	    cmocka_unit_test(a_second_file_is_laid_over_the_first),
+	    cmocka_unit_test(a_second_file_replaces_what_is_whole_and_removes_what_is_null),
 	    cmocka_unit_test(an_overlay_that_repeats_a_key_or_is_no_mapping_is_said),
 	    cmocka_unit_test(endless_problems_are_counted_as_one_more),
 	};
