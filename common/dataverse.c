@@ -307,17 +307,41 @@ enum result dataverse_whoami(struct dataverse *d, mono_time now, char organizati
 	return r;
 }
 
+/* One property of a row; *json is NULL when the row is not there, or not there for us: a row that is
+ * not shared with the application user is in no list either. */
+static enum result get_row(struct dataverse *d, const struct table *t, const char *id,
+			   const char *property, mono_time now, cJSON **json, struct error *err)
+{
+	_cleanup_(freep) char *url =
+	    xasprintf("%s" API "%s(%s)?$select=%s", d->url, t->entity_set, id, property);
+	enum result r = dataverse_get(d, url, NULL, true, now, json, err);
+
+	bool hidden = r == FATAL && !strcmp(err->reason, "http-403");
+	return hidden || (r == REJECT && !strcmp(err->reason, "not-found")) ? OK : r;
+}
+
 enum result dataverse_exists(struct dataverse *d, const struct table *t, const char *id,
 			     mono_time now, bool *there, struct error *err)
 {
-	_cleanup_(freep) char *url =
-	    xasprintf("%s" API "%s(%s)?$select=%s", d->url, t->entity_set, id, t->primary_id);
 	cJSON *json;
-	enum result r = dataverse_get(d, url, NULL, false, now, &json, err);
+	enum result r = get_row(d, t, id, t->primary_id, now, &json, err);
 
-	*there = r == OK;
+	*there = json != NULL;
 	cJSON_Delete(json);
-	return r == REJECT && !strcmp(err->reason, "not-found") ? OK : r;
+	return r;
+}
+
+enum result dataverse_row_version(struct dataverse *d, const struct table *t, const char *id,
+				  mono_time now, int64_t *version, struct error *err)
+{
+	cJSON *json;
+	enum result r = get_row(d, t, id, "versionnumber", now, &json, err);
+
+	*version = -1;
+	if (r == OK && json && !json_int(json, "versionnumber", version))
+		r = error_retry(err, "not-json", "dataverse answers a row without versionnumber");
+	cJSON_Delete(json);
+	return r;
 }
 
 enum result dataverse_count(struct dataverse *d, const char *table, mono_time now, int64_t *count,
@@ -338,20 +362,24 @@ enum result dataverse_count(struct dataverse *d, const char *table, mono_time no
 	return OK;
 }
 
-enum result dataverse_max_version(struct dataverse *d, const struct table *t, mono_time now,
-				  int64_t *version, struct error *err)
+enum result dataverse_newest(struct dataverse *d, const struct table *t, mono_time now, char id[37],
+			     int64_t *version, struct error *err)
 {
 	_cleanup_(freep) char *url =
-	    xasprintf("%s" API "%s?$select=versionnumber&$orderby=versionnumber%%20desc&$top=1",
-		      d->url, t->entity_set);
+	    xasprintf("%s" API "%s?$select=%s,versionnumber&$orderby=versionnumber%%20desc&$top=1",
+		      d->url, t->entity_set, t->primary_id);
 	cJSON *json;
 	enum result r = dataverse_get(d, url, NULL, true, now, &json, err);
 
 	if (r != OK)
 		return r;
+	const cJSON *row = cJSON_GetArrayItem(cJSON_GetObjectItemCaseSensitive(json, "value"), 0);
+	const char *own = json_string(row, t->primary_id);
+	*id = 0;
 	*version = 0;
-	json_int(cJSON_GetArrayItem(cJSON_GetObjectItemCaseSensitive(json, "value"), 0),
-		 "versionnumber", version);
+	if (own && text_is_guid(own) && json_int(row, "versionnumber", version))
+		for (int i = 0; i < 37; i++)
+			id[i] = (char)tolower((unsigned char)own[i]);
 	cJSON_Delete(json);
 	return OK;
 }

@@ -82,13 +82,16 @@ enum result dataverse_whoami(struct dataverse *d, mono_time now, char organizati
 /* Is the row there now? */
 enum result dataverse_exists(struct dataverse *d, const struct table *t, const char *id,
 			     mono_time now, bool *there, struct error *err);
+/* Its versionnumber, -1 when it is not there. */
+enum result dataverse_row_version(struct dataverse *d, const struct table *t, const char *id,
+				  mono_time now, int64_t *version, struct error *err);
 /* RetrieveTotalRecordCount: a number that may be a day old. REJECT or FATAL when it is not to be
  * had. */
 enum result dataverse_count(struct dataverse *d, const char *table, mono_time now, int64_t *count,
 			    struct error *err);
-/* The highest versionnumber of a table, 0 when it is empty. */
-enum result dataverse_max_version(struct dataverse *d, const struct table *t, mono_time now,
-				  int64_t *version, struct error *err);
+/* The row with the highest versionnumber of a table; "" and 0 when it is empty. */
+enum result dataverse_newest(struct dataverse *d, const struct table *t, mono_time now, char id[37],
+			     int64_t *version, struct error *err);
 
 /* A table's metadata, live. */
 enum result dataverse_table(struct dataverse *d, const char *name, mono_time now,

@@ -179,6 +179,13 @@ int64_t known_version(const struct known *k, const char *id)
 	return k->states[i] == UNMET || k->states[i] == MET ? k->versions[i] : -1;
 }
 
+bool known_is_met(const struct known *k, const char *id)
+{
+	guid g;
+
+	return to_guid(id, &g) && k->states[find(k, &g)] == MET;
+}
+
 void known_unmeet(struct known *k)
 {
 	for (size_t i = 0; i < k->slots; i++)

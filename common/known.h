@@ -25,6 +25,9 @@ bool known_gone(struct known *k, const char *id);			    /* it is deleted */
 /* The version of an id that lives, or -1. */
 int64_t known_version(const struct known *k, const char *id);
 
+/* Was an id that lives met by the pass? */
+bool known_is_met(const struct known *k, const char *id);
+
 /* A new pass: nobody is met. */
 void known_unmeet(struct known *k);
 size_t known_alive(const struct known *k);

@@ -138,6 +138,7 @@ static void dataverse_reset(void *state)
 {
 	struct extraction *x = state;
 
+	*x->metadata_version = 0;
 	position_free(&x->at);
 	position_init(&x->at);
 	known_free(x->known);
@@ -149,6 +150,7 @@ static void dataverse_reset(void *state)
 	seen_clear(x->recent);
 	seen_clear(x->recent_before);
 	x->recent_loaded = false;
+	x->top_gone = 0;
 	x->restored = false;
 	forget_requests(x);
 	x->topic_read = x->scan_resumed = x->ids_partial = false;
@@ -196,23 +198,32 @@ static enum result dataverse_request(void *state, const char *key, const avro_va
 	return OK;
 }
 
-static enum result dataverse_begin(void *state, int32_t schema_id, struct error *err)
+enum result extraction_who(struct extraction *x, struct position *p, struct error *err)
 {
-	struct extraction *x = state;
-	enum changes changes = x->stage->flow->changes;
 	char organization[37];
 	enum result r = dataverse_whoami(&x->dataverse, mono_now(), organization, err);
 
 	if (r != OK)
 		return r;
-	x->schema_id = schema_id;
-	if (x->restored && strcmp(organization, x->at.organization))
+	if (*p->organization && strcmp(organization, p->organization))
 		return error_config(err, "other-organization",
 				    "%s is organization %s now, the checkpoint in %s is of %s; a "
 				    "different environment needs another \"name\"",
 				    x->dataverse.url, organization, x->stage->self->input,
-				    x->at.organization);
-	memcpy(x->at.organization, organization, sizeof x->at.organization);
+				    p->organization);
+	memcpy(p->organization, organization, sizeof p->organization);
+	return OK;
+}
+
+static enum result dataverse_begin(void *state, int32_t schema_id, struct error *err)
+{
+	struct extraction *x = state;
+	enum changes changes = x->stage->flow->changes;
+	enum result r = extraction_who(x, &x->at, err);
+
+	if (r != OK)
+		return r;
+	x->schema_id = schema_id;
 	if (!x->at.page_size || x->at.page_size > x->stage->flow->page_size)
 		x->at.page_size = x->stage->flow->page_size;
 	if (!x->at.delta_page_size || x->at.delta_page_size > x->stage->flow->page_size)
@@ -220,7 +231,7 @@ static enum result dataverse_begin(void *state, int32_t schema_id, struct error 
 	x->scan_resumed = x->at.scan != SCAN_NONE && x->at.scan_pages;
 	x->ids_partial = strcmp(x->at.delta_link, x->at.delta_start) != 0;
 	x->interval_ms = x->stage->flow->poll_min_ms;
-	x->delta_due = mono_now();
+	x->delta_due = x->look_due = mono_now();
 	x->rate_since = x->reported = mono_now();
 	x->rate_rows = 0;
 	if (!x->restored) {
@@ -234,6 +245,7 @@ static enum result dataverse_begin(void *state, int32_t schema_id, struct error 
 	} else if (changes != CHANGES_TRACKING) {
 		/* Passes that compare with what is in memory begin again. */
 		position_set(&x->at.delta_link, "");
+		position_set(&x->at.delta_start, "");
 		if (changes == CHANGES_FULL && x->at.scan != SCAN_NONE)
 			scan_begin(x, &x->at, x->at.scan, wall_now());
 	} else if (!*x->at.delta_link && x->at.scan == SCAN_NONE) {
@@ -267,9 +279,9 @@ enum result extraction_page(struct extraction *x, const char *url, bool track, i
 	if (r != OK || !page->metadata_version ||
 	    !strcmp(page->metadata_version, x->metadata_version))
 		return r;
-	/* Somebody changed a table; perhaps ours. */
-	if (*x->metadata_version)
-		r = check_live(x, err);
+	/* Somebody changed a table, perhaps ours; or it is the first page of a term, and a standby has
+	 * waited for long. */
+	r = check_live(x, err);
 	if (r == OK) {
 		snprintf(x->metadata_version, sizeof x->metadata_version, "%s",
 			 page->metadata_version);
@@ -324,6 +336,7 @@ static bool begin_again(struct extraction *x, struct position *p, enum result r,
 			const struct error *err)
 {
 	bool refused = r == REJECT && *p->scan_link;
+	bool expired = r == RETRY && *p->scan_link && !strcmp(err->reason, "expired-delta-token");
 
 	if (r == REJECT && p->scan == SCAN_SINCE && !*p->scan_link) {
 		log_error("Dynamics does not answer this question; it is dropped", "table",
@@ -332,9 +345,9 @@ static bool begin_again(struct extraction *x, struct position *p, enum result r,
 		return true;
 	}
 
-	if (!refused && !(r == RETRY && extraction_is_trouble(err)))
+	if (!expired && !refused && !(r == RETRY && extraction_is_trouble(err)))
 		return false;
-	if (++x->scan_trouble < TROUBLE_MAX)
+	if (!expired && ++x->scan_trouble < TROUBLE_MAX)
 		return false;
 	x->scan_trouble = 0;
 	scan_restart(x, p, now);
@@ -361,13 +374,20 @@ static enum result changes(struct extraction *x, struct extract_output *o, struc
 			   wall_time now, int64_t *rows, struct error *err)
 {
 	bool track = x->stage->flow->changes == CHANGES_TRACKING, more = false;
-	enum result r = (track ? delta_step : poll_step)(x, o, p, now, &more, rows, err);
+	bool begins = !strcmp(p->delta_link, p->delta_start), healed = false;
+	enum result r = begins ? restored_look(x, p, now, &healed, err) : OK;
 
+	if (healed)
+		return OK;
+	if (r == OK)
+		r = (track ? delta_step : poll_step)(x, o, p, now, &more, rows, err);
 	if (r == RETRY && lighten(x, p, false, now, err))
 		return OK;
 	x->trouble = r == RETRY && extraction_is_trouble(err) ? x->trouble + 1 : 0;
-	if (r != OK)
+	if (r != OK) {
+		x->look_due = mono_now();
 		return r;
+	}
 	x->heavy = 0;
 	if (*rows)
 		x->interval_ms = x->stage->flow->poll_min_ms;

@@ -16,34 +16,6 @@
 #include "json.h"
 #include "log.h"
 
-/* Drops the delta link: a full read finds what it would have said. */
-static enum result heal(struct extraction *x, struct position *p, wall_time now, const char *why,
-			const char *text)
-{
-	log_error(why, "table", x->stage->table->name, "error", text, "cure",
-		  "a full read, and a delete for each row that is gone", NULL);
-	position_set(&p->delta_link, "");
-	position_set(&p->delta_start, "");
-	seen_clear(x->ids);
-	x->ids_partial = false;
-	x->trouble = 0;
-	scan_begin(x, p, SCAN_RECONCILE, now);
-	return OK;
-}
-
-/* A change of now has a version above all that was seen before its token was given. */
-static bool is_restored(const struct position *p, const struct dataverse_page *page)
-{
-	const cJSON *row;
-	const char *id;
-	int64_t version;
-
-	cJSON_ArrayForEach(row, page->rows) if (!dataverse_is_delete(row, &id) &&
-						json_int(row, "versionnumber", &version) &&
-						version <= p->floor) return true;
-	return false;
-}
-
 static bool lower_id(const char *id, char out[37])
 {
 	if (!text_is_guid(id))
@@ -131,6 +103,13 @@ static enum result take_page(struct extraction *x, struct extract_output *o, str
 	return r;
 }
 
+static enum result heal(struct extraction *x, struct position *p, wall_time now, const char *why,
+			const struct error *err)
+{
+	scan_heal(x, p, now, why, err->text);
+	return OK;
+}
+
 enum result delta_step(struct extraction *x, struct extract_output *o, struct position *p,
 		       wall_time now, bool *more, int64_t *rows, struct error *err)
 {
@@ -138,10 +117,10 @@ enum result delta_step(struct extraction *x, struct extract_output *o, struct po
 	enum result r = extraction_page(x, p->delta_link, true, p->delta_page_size, &page, err);
 
 	if (r == RETRY && !strcmp(err->reason, "expired-delta-token"))
-		return heal(x, p, now, "the delta token has expired", err->text);
+		return heal(x, p, now, "the delta token has expired", err);
 	/* A fresh token that is not taken would lead from one full read to the next: slowly, then. */
 	if (r == REJECT && (x->token_proved || x->trouble + 1 >= TROUBLE_MAX))
-		return heal(x, p, now, "the delta token is not taken", err->text);
+		return heal(x, p, now, "the delta token is not taken", err);
 	if (r == REJECT) {
 		snprintf(err->reason, sizeof err->reason, "bad-page");
 		return RETRY;
@@ -149,10 +128,10 @@ enum result delta_step(struct extraction *x, struct extract_output *o, struct po
 	if (r != OK)
 		return r;
 	x->token_proved = true;
-	if (is_restored(p, &page)) {
+	if (restored_shows(p, &page)) {
 		dataverse_page_free(&x->dataverse, &page);
-		p->version = p->floor = p->version_before = 0;
-		return heal(x, p, now, "the environment was restored to lower versions", "");
+		restored_heal(x, p, now);
+		return OK;
 	}
 	r = take_page(x, o, p, &page, now, rows, err);
 	if (r == OK && page.next) {
@@ -164,6 +143,6 @@ enum result delta_step(struct extraction *x, struct extract_output *o, struct po
 	}
 	dataverse_page_free(&x->dataverse, &page);
 	if (r == RETRY && extraction_is_trouble(err) && x->trouble + 1 >= TROUBLE_MAX)
-		return heal(x, p, now, "changes cannot be read on", err->text);
+		return heal(x, p, now, "changes cannot be read on", err);
 	return r;
 }

@@ -28,6 +28,9 @@ enum {
 	CP_APPROVED,
 	CP_SINCE,
 	CP_REQUEST,
+	CP_TOP,
+	CP_TOP_VERSION,
+	CP_DOUBTED,
 	CP_SAVED_AT
 };
 enum { RQ_KIND, RQ_DELETES, RQ_SINCE };
@@ -85,6 +88,7 @@ void position_read(struct position *p, const avro_value_t *value)
 	avro_value_t scan = record_field(value, CP_SCAN);
 
 	snprintf(p->organization, sizeof p->organization, "%s", text_at(value, CP_ORGANIZATION));
+	snprintf(p->top, sizeof p->top, "%s", text_at(value, CP_TOP));
 	position_set(&p->select, text_at(value, CP_SELECT));
 	position_set(&p->scan_link, text_at(value, CP_SCAN_LINK));
 	position_set(&p->delta_link, text_at(value, CP_DELTA_LINK));
@@ -104,6 +108,8 @@ void position_read(struct position *p, const avro_value_t *value)
 	p->held = long_at(value, CP_HELD);
 	p->approved = long_at(value, CP_APPROVED);
 	p->since.ms = long_at(value, CP_SINCE);
+	p->top_version = long_at(value, CP_TOP_VERSION);
+	p->doubted.ms = long_at(value, CP_DOUBTED);
 	p->saved.ms = long_at(value, CP_SAVED_AT);
 }
 
@@ -173,6 +179,7 @@ enum result position_save(struct extraction *x, struct extract_output *o, struct
 
 	p->saved = now;
 	put_text(c, CP_ORGANIZATION, p->organization);
+	put_text(c, CP_TOP, p->top);
 	put_text(c, CP_SELECT, p->select);
 	put_text(c, CP_SCAN_LINK, p->scan_link);
 	put_text(c, CP_DELTA_LINK, p->delta_link);
@@ -193,6 +200,8 @@ enum result position_save(struct extraction *x, struct extract_output *o, struct
 	put_long(c, CP_HELD, p->held);
 	put_long(c, CP_APPROVED, p->approved);
 	put_long(c, CP_SINCE, p->since.ms);
+	put_long(c, CP_TOP_VERSION, p->top_version);
+	put_long(c, CP_DOUBTED, p->doubted.ms);
 	f = record_field(c, CP_REQUEST);
 	record_set_null(&f);
 	put_long(c, CP_SAVED_AT, now.ms);

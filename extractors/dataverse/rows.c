@@ -34,6 +34,11 @@ enum result rows_emit_delete(struct extraction *x, struct extract_output *o, str
 		r = extract_emit(o, id, NULL, 0, head.modified, now, err);
 	if (r == OK && x->known)
 		known_gone(x->known, id);
+	if (r == OK && !strcmp(p->top, id)) {
+		*p->top = 0;
+		x->top_gone = 0;
+		x->look_due = mono_now();
+	}
 	return r;
 }
 
@@ -56,7 +61,8 @@ static bool is_repeated(struct extraction *x, const struct page_use *use, const 
 		repeated |= seen_has(x->recent_before, state, n) || seen_has(x->recent, state, n);
 		seen_add(x->recent, state, n);
 	}
-	if (use->compare)
+	/* In a full read: the topic has it, or a change that came while it is under way. */
+	if (use->compare || (use->meet && x->known && known_is_met(x->known, id)))
 		repeated |= known_version(x->known, id) == version;
 	return repeated;
 }
@@ -93,8 +99,11 @@ static enum result emit_row(struct extraction *x, struct extract_output *o, stru
 		known_put(x->known, id, head.version, true);
 	if (use->ids)
 		seen_add(x->ids, id, 36);
-	if (head.version > p->version)
-		p->version = head.version;
+	if (head.version > p->version) {
+		p->version = p->top_version = head.version;
+		memcpy(p->top, id, sizeof p->top);
+		x->top_gone = 0;
+	}
 	return repeated ? OK : write_change(x, o, id, head.modified, now, err);
 }
 

@@ -53,6 +53,7 @@ void scan_restart(struct extraction *x, struct position *p, wall_time now)
 void scan_begin(struct extraction *x, struct position *p, enum scan kind, wall_time now)
 {
 	int64_t expected = -1, version;
+	char id[37];
 	struct error ignored; /* both are asked for convenience */
 
 	x->scan_resumed = false;
@@ -67,15 +68,17 @@ void scan_begin(struct extraction *x, struct position *p, enum scan kind, wall_t
 		p->epoch = later_epoch(p, now);
 		forget_known(x);
 		/* Should the environment have been restored, versions begin lower. */
-		if (x->stage->flow->changes != CHANGES_TRACKING)
+		if (x->stage->flow->changes != CHANGES_TRACKING) {
 			p->version = p->version_before = 0;
+			*p->top = 0;
+		}
 	}
 	if (kind != SCAN_SINCE && dataverse_count(&x->dataverse, x->stage->table->name, mono_now(),
 						  &expected, &ignored) != OK)
 		expected = -1;
 	p->expected = expected;
 	if (kind != SCAN_SINCE && x->stage->flow->changes == CHANGES_VERSIONNUMBER &&
-	    dataverse_max_version(&x->dataverse, x->stage->table, mono_now(), &version, &ignored) ==
+	    dataverse_newest(&x->dataverse, x->stage->table, mono_now(), id, &version, &ignored) ==
 		OK)
 		p->floor = version; /* what changes while the scan runs is above it */
 	seen_clear(x->links);
@@ -84,6 +87,19 @@ void scan_begin(struct extraction *x, struct position *p, enum scan kind, wall_t
 	x->rate_rows = 0;
 	log_info("full read begins", "table", x->stage->table->name, "rows", log_int(expected),
 		 NULL);
+}
+
+void scan_heal(struct extraction *x, struct position *p, wall_time now, const char *why,
+	       const char *text)
+{
+	log_error(why, "table", x->stage->table->name, "error", text, "cure",
+		  "a full read, and a delete for each row that is gone", NULL);
+	position_set(&p->delta_link, "");
+	position_set(&p->delta_start, "");
+	seen_clear(x->ids);
+	x->ids_partial = false;
+	x->trouble = 0;
+	scan_begin(x, p, SCAN_RECONCILE, now);
 }
 
 static int64_t guard_limit(const struct flow *f, size_t alive)
@@ -257,6 +273,10 @@ enum result scan_step(struct extraction *x, struct extract_output *o, struct pos
 		return know(x, p, err);
 	if (p->scan_pages && !*p->scan_link)
 		return close_scan(x, o, p, now, err);
+	/* Nothing of what is known need be true of another environment. */
+	r = p->scan_pages ? OK : extraction_who(x, p, err);
+	if (r != OK)
+		return r;
 	_cleanup_(freep) char *url = *p->scan_link ? xstrdup(p->scan_link) : first_url(x, p);
 	r = extraction_page(x, url, track, p->page_size, &page, err);
 	if (r != OK)

@@ -258,6 +258,82 @@ def test_a_token_that_is_not_taken_heals_too(case):
     expect("the delta token is not taken" in case.log(extractor(case)), "the log does not say it")
 
 
+def test_a_next_link_that_has_expired_begins_the_full_read_again(case):
+    """An extractor that was away for long in the middle of a full read has an old next link."""
+    wire = wired(case, 100, small_pages())
+    expired = []
+
+    @wire.rule
+    def _(e):
+        links = [p for p in wire.pages("contacts") if "skiptoken" in p.path and p.status == 200]
+        if e.is_page("contacts") and "skiptoken" in e.path and len(links) > 3 and len(expired) < 2:
+            expired.append(e.path)
+            e.answer(400, {"error": {"code": "0x80044352", "message":
+                                     "Version stamp associated with the client has expired."}})
+    case.start("contacts")
+    case.agree()
+    expect(len(expired) == 2, "no link has expired")
+    expect("begins again" in case.log(extractor(case)), "the log does not say it")
+
+
+def test_another_organization_in_mid_run_is_noticed_before_its_rows_are_read(case):
+    """A copy behind the same URL: its delta token is none of ours, but its rows are not ours either."""
+    wire = wired(case, 150, small_pages(50))
+    case.start("contacts")
+    case.agree()
+    port = case.world.base + 70 + case.slot
+    case.sandbox("sandbox-dataverse", port, "--contacts", "160", "--seed", "99", "--organization",
+                 "11111111-2222-3333-4444-555555555555")
+    stage, seen = extractor(case), rows_in_topic(case)
+
+    @wire.rule
+    def _(e):
+        if e.is_delta():
+            e.answer(400, {"error": {"code": "0x80040203", "message": "Invalid token."}})
+    wire.upstream_port = port
+    case.world_env.stages.remove(stage)
+    expect(stage.wait(30) == 100, "the extractor goes on")
+    expect("is organization 11111111" in stage.tail(), "the log does not say why")
+    expect(rows_in_topic(case) == seen, "rows of another organization were written")
+
+
+def test_a_row_that_changes_while_all_are_read_again_is_written_once(case):
+    """Changes are followed meanwhile: the full read does not write again what they brought."""
+    wired(case, 100, small_pages())
+    case.start("contacts")
+    case.agree()
+    last = max(case.dynamics.rows("contacts"), key=lambda r: r["contactid"])["contactid"]
+    case.dynamics_box.fault(path="*skiptoken*", delay_ms=1500, count=100)
+    case.tideway("replay", "--flow", "contacts", "--from", "source")
+    case.wait(lambda: "full read" in progress(case), 20, "the full read to begin")
+    case.dynamics.update("contacts", last, {"jobtitle": "meanwhile"})
+    case.wait(lambda: any(m["value"] and m["value"]["row"] and
+                          m["value"]["row"]["jobtitle"] == "meanwhile"
+                          for m in case.messages("crm.contact")), 20, "the change")
+    expect("full read" in progress(case), "the full read was over before the change came")
+    case.dynamics_box.no_faults()
+    case.wait(lambda: progress(case).startswith("following"), 30, "the end")
+    case.agree()
+    case.each_version_once("crm.contact")
+
+
+def test_half_an_emoji_does_not_stop_a_page(case):
+    """A column that was cut in UTF-16 units ends with half of a pair: the rest of it arrives."""
+    wire = wired(case, 30, small_pages())
+    cut = []
+
+    @wire.rule
+    def _(e):
+        if e.is_page("contacts") and e.status == 200:
+            new = re.sub(rb'"jobtitle":"(?:[^"\\]|\\.)*"', rb'"jobtitle":"cut \\ud83d"', e.body)
+            cut.append(new != e.body)
+            e.answer(200, new, **{"Content-Type": "application/json"})
+    case.start("contacts")
+    case.wait(lambda: rows_in_topic(case) == 30, 20, "all rows")
+    titles = {m["value"]["row"]["jobtitle"] for m in case.messages("crm.contact")}
+    expect(any(cut) and titles == {"cut \ufffd"}, f"found {titles}")
+
+
 def test_killed_while_it_reconciles_it_goes_on(case):
     """Each restart goes on at the next page, with the rows that were met known from the topic."""
     wire = wired(case, 300, small_pages())
@@ -401,6 +477,48 @@ def test_a_table_is_followed_by_versionnumber(case):
     followed(case, "versionnumber", False)
 
 
+def restored(case, how):
+    """While the environment is away it goes back to a backup: rows get older, one was never made."""
+    case.setup("contacts", contacts=60)
+    case.configure({"flows": {"contacts": {"changes": how, "poll": "300ms"}}})
+    case.start("contacts")
+    case.agree()
+    control = case.dynamics_box.control
+    control.request("POST", "/_sandbox/backup")
+    for i in range(3):
+        change_one(case, i, "forgotten")
+    case.dynamics.create("contacts", {"lastname": "Forgotten"})
+    case.agree()
+    case.dynamics_box.fault(method="GET", path="/contacts", status=503, count=2, headers={"Retry-After": "1"})
+    control.request("POST", "/_sandbox/restore")
+    case.wait(lambda: case.dynamics_box.count(status=503) == 2, 30, "the environment to be away")
+    change_one(case, 5, "after the restore")
+    case.agree(60)
+    values = [m["value"] for m in case.messages("crm.contact") if m["value"]]
+    expect(len({v["epoch"] for v in values}) == 2, "there is no new epoch")
+    expect("restored" in case.log(extractor(case)), "the log does not say it")
+
+
+def test_polling_by_modifiedon_notices_that_an_environment_was_restored(case):
+    """What it has again is older than what was read: only the row with the highest version tells."""
+    restored(case, "modifiedon")
+
+
+def test_polling_by_versionnumber_notices_that_an_environment_was_restored(case):
+    """Versions begin lower: nothing would be above the mark for a long time."""
+    restored(case, "versionnumber")
+
+
+def test_change_tracking_notices_that_an_environment_was_restored(case):
+    """The delta token is of a later time than the environment."""
+    restored(case, "tracking")
+
+
+def test_full_reads_notice_that_an_environment_was_restored(case):
+    """A row that went back to a lower version opens a new epoch."""
+    restored(case, "full")
+
+
 def test_a_table_is_followed_by_full_reads(case):
     """All rows at every poll; only what differs is written, and deletes are found."""
     followed(case, "full", True)
@@ -449,6 +567,9 @@ def test_an_nn_table_is_followed_by_full_reads(case):
     for contact in contacts[:3]:
         d.request("DELETE", f"/contacts({contact})/new_contact_interest({interest})/$ref")
     link(contacts[9])
+    code, _, err = case.tideway("replay", "--flow", "interests", "--from", "source", "--since",
+                                "2026-01-01T00:00:00Z", check=False)
+    expect(code == 100 and "no modifiedon" in err, f"replay since a time: {code} {err}")
     case.wait(same, 20, "links that go and come to arrive")
     expect(len(d.rows("new_contact_interestset")) == 6, "the links are not those that were made")
     case.each_version_once("crm.new_contact_interest")
@@ -565,12 +686,15 @@ def test_a_changed_column_stops_the_flow_by_name(case):
               "the metadata to be looked at")
     change_one(case)
     case.agree()
+    standby = case.start("contacts", "extract-dataverse", name="standby")
+    case.wait(lambda: "msg=started" in case.log(standby), 20, "another to stand by")
     changed[0] = "firstname"
     version[0] = "1002"
-    wait_until(lambda: not stage.running(), 20, "the extractor to end")
-    expect(stage.process.returncode == 100, f"it ended with {stage.process.returncode}")
-    expect("firstname" in case.log(stage), "the column is not named")
-    case.world_env.stages.remove(stage)
+    for one in (stage, standby):  # which leads only then, and has compared before
+        wait_until(lambda s=one: not s.running(), 30, "the extractor to end")
+        expect(one.process.returncode == 100, f"it ended with {one.process.returncode}")
+        expect("firstname" in case.log(one), "the column is not named")
+        case.world_env.stages.remove(one)
 
 
 # ---- leadership and replay -----------------------------------------------------------------------
