@@ -101,7 +101,8 @@ int command_replay(int argc, char **argv)
 		return status;
 	bool source = from && !strcmp(from, "source");
 	struct rewind how = {.from = from, .force = force};
-	if (!flow_name || !from || (source ? stage_name || force : !stage_name || since) ||
+	if (!flow_name || !from ||
+	    (source ? stage_name || force || max_deletes : !stage_name || since) ||
 	    (max_deletes && !text_to_int(max_deletes, 0, INT64_MAX, &how.max_deletes))) {
 		fprintf(stderr,
 			"tideway replay: wants --flow NAME --stage NAME --from WHERE [--force], or "

@@ -67,11 +67,6 @@ void scan_begin(struct extraction *x, struct position *p, enum scan kind, wall_t
 			p->version_before = p->version;
 		p->epoch = later_epoch(p, now);
 		forget_known(x);
-		/* Should the environment have been restored, versions begin lower. */
-		if (x->stage->flow->changes != CHANGES_TRACKING) {
-			p->version = p->version_before = 0;
-			*p->top = 0;
-		}
 	}
 	if (kind != SCAN_SINCE && dataverse_count(&x->dataverse, x->stage->table->name, mono_now(),
 						  &expected, &ignored) != OK)
@@ -80,7 +75,7 @@ void scan_begin(struct extraction *x, struct position *p, enum scan kind, wall_t
 	if (kind != SCAN_SINCE && x->stage->flow->changes == CHANGES_VERSIONNUMBER &&
 	    dataverse_newest(&x->dataverse, x->stage->table, mono_now(), id, &version, &ignored) ==
 		OK)
-		p->floor = version; /* what changes while the scan runs is above it */
+		p->floor = p->version = p->version_before = version;
 	seen_clear(x->links);
 	seen_clear(x->page);
 	x->rate_since = x->reported = mono_now();

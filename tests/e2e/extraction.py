@@ -317,6 +317,33 @@ def test_a_row_that_changes_while_all_are_read_again_is_written_once(case):
     case.each_version_once("crm.contact")
 
 
+def test_polls_go_on_where_they_were_while_all_rows_are_read_again(case):
+    """A full read that was asked for does not set the mark back: nothing is read or written twice."""
+    wire = wired(case, 100, small_pages(changes="versionnumber"))
+    case.start("contacts")
+    case.agree()
+    case.tideway("replay", "--flow", "contacts", "--from", "source")
+    case.wait(lambda: "full read complete" in case.log(extractor(case)).split("asked by")[-1], 30,
+              "the full read")
+    change_one(case, 3, "after")
+    case.agree()
+    from_zero = [e.path for e in wire.pages("contacts") if "gt%200" in e.path]
+    expect(not from_zero, f"polls began at the first row: {from_zero}")
+    case.each_version_once("crm.contact")
+
+
+def test_check_counts_the_pages_of_tables_that_are_read_in_full(case):
+    """Requests a day of the whole configuration, beside what a tenant has."""
+    case.setup("contacts", contacts=95)
+
+    def quiet(**flow):
+        case.configure({"flows": {"contacts": dict(flow, poll="1h")}})
+        return json.loads(case.tideway("check", "--json")[1])["requests_a_day"]["quiet"]
+    ten, hundred = quiet(changes="full", page_size=10), quiet(changes="full", page_size=100)
+    expect(ten - hundred == 24 * 9, f"{ten} and {hundred} requests a day")
+    expect("requests a day" in case.tideway("check")[1], "check prints no number")
+
+
 def test_half_an_emoji_does_not_stop_a_page(case):
     """A column that was cut in UTF-16 units ends with half of a pair: the rest of it arrives."""
     wire = wired(case, 30, small_pages())
