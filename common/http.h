@@ -50,7 +50,8 @@ struct http;
 struct http *http_new(const char *user_agent, const volatile sig_atomic_t *stop);
 void http_free(struct http *h);
 
-/* Blocking.  OK when a complete response arrived, whatever its status; RETRY otherwise. */
+/* Blocking.  OK when a complete response arrived, whatever its status; RETRY otherwise: "timed-out"
+ * when the server took too long to answer, "response-too-large", else "no-response". */
 enum result http_call(struct http *h, const struct http_request *req, struct http_response *res,
 		      struct error *err);
 void http_response_free(struct http_response *res);

@@ -149,7 +149,7 @@ static void dataverse_reset(void *state)
 	seen_clear(x->ids);
 	seen_clear(x->recent);
 	seen_clear(x->recent_before);
-	x->recent_loaded = false;
+	x->recent_loaded = x->late = false;
 	x->top_gone = 0;
 	x->restored = false;
 	forget_requests(x);

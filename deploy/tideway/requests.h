@@ -12,10 +12,12 @@
 enum { REQUESTS_A_DAY = 500000 };
 
 struct requests {
-	int64_t quiet, busy;   /* a day, to find changes: when there are none, when there always are */
-	int64_t written;       /* activities a day at most; 0: no flow writes any */
-	const char *unbounded; /* a flow that writes as many activities as there are events, or NULL */
-	const char *unknown;   /* a table that is read in full and was not counted, or NULL */
+	int64_t quiet,
+	    busy;	 /* a day, to find changes: when there are none, when there always are */
+	int64_t written; /* activities a day at most; 0: no flow writes any */
+	const char
+	    *unbounded; /* a flow that writes as many activities as there are events, or NULL */
+	const char *unknown; /* a table that is read in full and was not counted, or NULL */
 };
 
 /* rows: of each flow's table, -1 where it is not known. Borrows from c. */

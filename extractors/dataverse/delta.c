@@ -78,13 +78,17 @@ static void end_pass(struct extraction *x, struct position *p, const char *delta
 	seen_clear(x->links);
 	seen_clear(x->ids);
 	x->ids_partial = false;
+	if (x->late)
+		seen_clear(x->recent);
+	x->late = false;
 }
 
 static enum result take_page(struct extraction *x, struct extract_output *o, struct position *p,
 			     const struct dataverse_page *page, wall_time now, int64_t *rows,
 			     struct error *err)
 {
-	struct page_use use = {.origin = ORIGIN_DELTA, .meet = true, .ids = true};
+	struct page_use use = {
+	    .origin = ORIGIN_DELTA, .meet = true, .ids = true, .recent = x->late};
 	char(*gone)[37] = NULL;
 	size_t count = 0;
 	enum result r = OK;

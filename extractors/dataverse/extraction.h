@@ -75,6 +75,8 @@ struct extraction {
 	struct seen *ids;		 /* delta: rows of this pass, for its deletes */
 	struct seen *recent, *recent_before; /* poll: versions of this pass and the last one */
 	bool recent_loaded;
+	bool late;	      /* x->recent has rows that the first delta after a scan repeats */
+	int64_t late_above;   /* their versions: above the highest when the scan began */
 	wall_time pass_began; /* poll */
 	mono_time look_due;   /* restored.c */
 	unsigned top_gone;    /* looks in a row that did not find the row */
@@ -90,6 +92,7 @@ struct page_use {
 	bool meet;    /* mark rows in x->known */
 	bool recent;  /* poll: x->recent suppresses what it has */
 	bool ids;     /* delta: x->ids remembers them */
+	bool late;    /* a scan: rows that changed since it began; the first delta repeats them */
 };
 
 /* position.c */

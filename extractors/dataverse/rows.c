@@ -57,6 +57,8 @@ static bool is_repeated(struct extraction *x, const struct page_use *use, const 
 	bool repeated = seen_has(x->page_before, state, n);
 
 	seen_add(x->page, state, n);
+	if (use->late && version > x->late_above)
+		seen_add(x->recent, state, n);
 	if (use->recent) {
 		repeated |= seen_has(x->recent_before, state, n) || seen_has(x->recent, state, n);
 		seen_add(x->recent, state, n);

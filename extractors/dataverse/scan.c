@@ -72,10 +72,18 @@ void scan_begin(struct extraction *x, struct position *p, enum scan kind, wall_t
 						  &expected, &ignored) != OK)
 		expected = -1;
 	p->expected = expected;
-	if (kind != SCAN_SINCE && x->stage->flow->changes == CHANGES_VERSIONNUMBER &&
+	x->late = false;
+	bool by_version = x->stage->flow->changes == CHANGES_VERSIONNUMBER;
+	bool adopts = x->stage->flow->changes == CHANGES_TRACKING && !*p->delta_link;
+	if (kind != SCAN_SINCE && (by_version || adopts) &&
 	    dataverse_newest(&x->dataverse, x->stage->table, mono_now(), id, &version, &ignored) ==
-		OK)
-		p->floor = p->version = p->version_before = version;
+		OK) {
+		if (by_version)
+			p->floor = p->version = p->version_before = version;
+		x->late = adopts;
+		x->late_above = version;
+		seen_clear(x->recent);
+	}
 	seen_clear(x->links);
 	seen_clear(x->page);
 	x->rate_since = x->reported = mono_now();
@@ -279,6 +287,7 @@ enum result scan_step(struct extraction *x, struct extract_output *o, struct pos
 	struct page_use use = {.origin =
 				   p->scan == SCAN_SNAPSHOT ? ORIGIN_SNAPSHOT : ORIGIN_RECONCILE,
 			       .compare = full && p->scan != SCAN_SINCE,
+			       .late = x->late && adopted,
 			       .meet = true};
 	r = page.next ? extraction_check_next(x, url, page.next, err)
 		      : follow(x, p, page.delta, err);

@@ -317,6 +317,26 @@ def test_a_row_that_changes_while_all_are_read_again_is_written_once(case):
     case.each_version_once("crm.contact")
 
 
+def test_a_row_that_changes_during_the_first_read_is_written_once(case):
+    """The read meets it as it is by then, and the first delta brings it again."""
+    wire = wired(case, 100, small_pages())
+    last = max(case.dynamics.rows("contacts"), key=lambda r: r["contactid"])["contactid"]
+    changed = []
+
+    @wire.rule
+    def _(e):
+        if e.is_page("contacts") and e.status == 200 and not changed:
+            changed.append(last)
+            case.dynamics.update("contacts", last, {"jobtitle": "meanwhile"})
+    case.start("contacts")
+    case.agree()
+    polls = len(wire.pages("contacts"))
+    case.wait(lambda: len(wire.pages("contacts")) > polls + 1, 20, "the polls after it")
+    case.each_version_once("crm.contact")
+    change_one(case, 5, "after")
+    case.agree()
+
+
 def test_polls_go_on_where_they_were_while_all_rows_are_read_again(case):
     """A full read that was asked for does not set the mark back: nothing is read or written twice."""
     wire = wired(case, 100, small_pages(changes="versionnumber"))
