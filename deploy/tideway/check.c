@@ -10,6 +10,7 @@
 #include "campaign.h"
 #include "command.h"
 #include "dataverse.h"
+#include "json.h"
 #include "mapping.h"
 
 struct checker {
@@ -234,6 +235,14 @@ static void print_requests(const struct config *c)
 		    100.0 * (double)busy / REQUESTS_A_DAY, REQUESTS_A_DAY);
 }
 
+/* A file's name need not be UTF-8. */
+static void add_text(cJSON *object, const char *name, const char *text)
+{
+	_cleanup_(freep) char *clean = utf8_replaced(text);
+
+	cJSON_AddStringToObject(object, name, clean);
+}
+
 static void print_json(const struct checker *k)
 {
 	cJSON *all = cJSON_CreateObject(), *list = cJSON_AddArrayToObject(all, "mistakes");
@@ -242,15 +251,18 @@ static void print_json(const struct checker *k)
 	for (size_t i = 0; i < k->problems.count; i++) {
 		const struct problem *p = &k->problems.items[i];
 		cJSON *one = cJSON_CreateObject();
-		cJSON_AddStringToObject(one, "file", p->at.file ? p->at.file : "");
+		add_text(one, "file", p->at.file ? p->at.file : "");
 		cJSON_AddNumberToObject(one, "line", p->at.line);
 		cJSON_AddNumberToObject(one, "column", p->at.column);
-		cJSON_AddStringToObject(one, "text", p->text);
+		add_text(one, "text", p->text);
 		cJSON_AddItemToArray(list, one);
 	}
-	for (int i = 0; i < 2; i++)
-		if (k->notes[i])
-			cJSON_AddItemToArray(notes, cJSON_CreateString(k->notes[i]));
+	for (int i = 0; i < 2; i++) {
+		if (!k->notes[i])
+			continue;
+		_cleanup_(freep) char *clean = utf8_replaced(k->notes[i]);
+		cJSON_AddItemToArray(notes, cJSON_CreateString(clean));
+	}
 	_cleanup_(freep) char *text = cJSON_Print(all);
 	puts(text);
 	cJSON_Delete(all);
