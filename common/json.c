@@ -7,6 +7,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "error.h"
+
 static bool number_char(char c)
 {
 	return (c >= '0' && c <= '9') || c == '-' || c == '+' || c == '.' || c == 'e' || c == 'E';
@@ -252,6 +254,25 @@ bool text_is_utf8(const char *text, size_t len)
 			return false;
 	}
 	return true;
+}
+
+char *utf8_replaced(const char *s)
+{
+	static const char mark[] = "\xef\xbf\xbd";
+	char *out = xmalloc(3 * strlen(s) + 1);
+	size_t len = 0;
+
+	while (*s) {
+		size_t left = strnlen(s, 4), n = 1;
+		while (n <= left && !text_is_utf8(s, n))
+			n++;
+		bool good = n <= left;
+		memcpy(out + len, good ? s : mark, good ? n : 3);
+		len += good ? n : 3;
+		s += good ? n : 1;
+	}
+	out[len] = 0;
+	return out;
 }
 
 size_t utf8_length(const char *s)

@@ -10,6 +10,7 @@
 #include "campaign.h"
 #include "command.h"
 #include "dataverse.h"
+#include "json.h"
 #include "mapping.h"
 #include "requests.h"
 
@@ -231,6 +232,14 @@ static struct requests count_requests(struct checker *k)
 	return r;
 }
 
+/* A file's name need not be UTF-8. */
+static void add_text(cJSON *object, const char *name, const char *text)
+{
+	_cleanup_(freep) char *clean = utf8_replaced(text);
+
+	cJSON_AddStringToObject(object, name, clean);
+}
+
 static void print_json(struct checker *k)
 {
 	cJSON *all = cJSON_CreateObject(), *list = cJSON_AddArrayToObject(all, "mistakes");
@@ -239,15 +248,18 @@ static void print_json(struct checker *k)
 	for (size_t i = 0; i < k->problems.count; i++) {
 		const struct problem *p = &k->problems.items[i];
 		cJSON *one = cJSON_CreateObject();
-		cJSON_AddStringToObject(one, "file", p->at.file ? p->at.file : "");
+		add_text(one, "file", p->at.file ? p->at.file : "");
 		cJSON_AddNumberToObject(one, "line", p->at.line);
 		cJSON_AddNumberToObject(one, "column", p->at.column);
-		cJSON_AddStringToObject(one, "text", p->text);
+		add_text(one, "text", p->text);
 		cJSON_AddItemToArray(list, one);
 	}
-	for (int i = 0; i < 2; i++)
-		if (k->notes[i])
-			cJSON_AddItemToArray(notes, cJSON_CreateString(k->notes[i]));
+	for (int i = 0; i < 2; i++) {
+		if (!k->notes[i])
+			continue;
+		_cleanup_(freep) char *clean = utf8_replaced(k->notes[i]);
+		cJSON_AddItemToArray(notes, cJSON_CreateString(clean));
+	}
 	if (k->c && !k->problems.count) {
 		struct requests r = count_requests(k);
 		cJSON_AddItemToObject(all, "requests_a_day", requests_json(&r));

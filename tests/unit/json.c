@@ -169,6 +169,21 @@ SHOWS(malformed_utf8_is_seen)
 	assert_true(text_is_utf8("", 0));
 }
 
+SHOWS(bytes_that_are_no_utf8_are_marked)
+{
+	static const char *const pairs[][2] = {{"caf\xe9.yaml", "caf\xef\xbf\xbd.yaml"},
+					       {"é😀", "é😀"},
+					       {"\xe2\x82", "\xef\xbf\xbd\xef\xbf\xbd"},
+					       {"\xe2\x82\xacx\xff", "€x\xef\xbf\xbd"},
+					       {"", ""}};
+
+	for (size_t i = 0; i < sizeof pairs / sizeof *pairs; i++) {
+		char *text = utf8_replaced(pairs[i][0]);
+		assert_string_equal(text, pairs[i][1]);
+		free(text);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -183,6 +198,7 @@ int main(void)
 	    cmocka_unit_test(whole_texts_are_converted_or_refused),
 	    cmocka_unit_test(guids_have_one_form),
 	    cmocka_unit_test(malformed_utf8_is_seen),
+	    cmocka_unit_test(bytes_that_are_no_utf8_are_marked),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
