@@ -58,7 +58,7 @@ enum result dataverse_get(struct dataverse *d, const char *url, const char *pref
 /* One page of a collection or of a delta.  One at a time: its memory is d's. */
 struct dataverse_page {
 	cJSON *json;
-	const cJSON *rows;	      /* array */
+	const cJSON *rows;	      /* array, or NULL: none */
 	const char *next;	      /* nextLink or NULL */
 	const char *delta;	      /* deltaLink or NULL */
 	const char *metadata_version; /* globalmetadataversion: another one when a table changed */
@@ -79,10 +79,11 @@ char *dataverse_select_url(const struct dataverse *d, const struct table *t,
 enum result dataverse_whoami(struct dataverse *d, mono_time now, char organization[37],
 			     struct error *err);
 
-/* Is the row there now? */
-enum result dataverse_exists(struct dataverse *d, const struct table *t, const char *id,
-			     mono_time now, bool *there, struct error *err);
-/* Its versionnumber, -1 when it is not there. */
+/* Which of n rows are there now, at most DATAVERSE_ASK_MAX in one request. */
+enum { DATAVERSE_ASK_MAX = 50 };
+enum result dataverse_ask(struct dataverse *d, const struct table *t, const char (*ids)[37],
+			  size_t n, mono_time now, bool *there, struct error *err);
+/* The versionnumber of a row, -1 when it is not there, or not there for us. */
 enum result dataverse_row_version(struct dataverse *d, const struct table *t, const char *id,
 				  mono_time now, int64_t *version, struct error *err);
 /* RetrieveTotalRecordCount: a number that may be a day old. REJECT or FATAL when it is not to be

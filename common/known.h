@@ -32,6 +32,10 @@ bool known_is_met(const struct known *k, const char *id);
 void known_unmeet(struct known *k);
 size_t known_alive(const struct known *k);
 size_t known_unmet(const struct known *k); /* alive and not met */
+/* It was asked for and is not there: unmet for sure. */
+void known_sure(struct known *k, const char *id);
+/* The next that is unmet and not sure. */
+bool known_next_unsure(const struct known *k, size_t *at, char id[37]);
 /* The next id that lives and was not met, from *at on (0 at first); false when there is none.
  * known_gone() of that id is allowed while walking. */
 bool known_next_unmet(const struct known *k, size_t *at, char id[37]);

@@ -109,6 +109,13 @@ static enum result dataverse_open(struct stage *s, void **state, const struct re
 		record_new(&x->checkpoint_class, &x->checkpoint);
 	if (r == OK)
 		r = check_live(x, err);
+	/* Dynamics is there and says when: a term waits so long, and its first page is compared. */
+	if (r == RETRY && strcmp(err->reason, "no-response") && strcmp(err->reason, "timed-out")) {
+		x->told = err->not_before;
+		log_warn("the metadata could not be compared yet", "reason", err->reason, "error",
+			 err->text, NULL);
+		r = OK;
+	}
 	if (r != OK) {
 		dataverse_close(x);
 		return r;
@@ -219,8 +226,13 @@ static enum result dataverse_begin(void *state, int32_t schema_id, struct error 
 {
 	struct extraction *x = state;
 	enum changes changes = x->stage->flow->changes;
-	enum result r = extraction_who(x, &x->at, err);
 
+	if (mono_until(mono_now(), x->told)) {
+		error_retry(err, "told-to-wait", "%s wants no request yet", x->dataverse.url);
+		err->not_before = x->told;
+		return RETRY;
+	}
+	enum result r = extraction_who(x, &x->at, err);
 	if (r != OK)
 		return r;
 	x->schema_id = schema_id;
@@ -248,8 +260,9 @@ static enum result dataverse_begin(void *state, int32_t schema_id, struct error 
 		position_set(&x->at.delta_start, "");
 		if (changes == CHANGES_FULL && x->at.scan != SCAN_NONE)
 			scan_begin(x, &x->at, x->at.scan, wall_now());
-	} else if (!*x->at.delta_link && x->at.scan == SCAN_NONE) {
-		scan_begin(x, &x->at, SCAN_RECONCILE, wall_now()); /* "changes" was another */
+	} else if (!*x->at.delta_start) {
+		position_set(&x->at.delta_link,
+			     ""); /* "changes" was another: the link is of a poll */
 	}
 	return OK;
 }
@@ -384,6 +397,16 @@ static enum result changes(struct extraction *x, struct extract_output *o, struc
 	if (r == RETRY && lighten(x, p, false, now, err))
 		return OK;
 	x->trouble = r == RETRY && extraction_is_trouble(err) ? x->trouble + 1 : 0;
+	bool refused = r == REJECT && !track && *p->delta_link;
+	if (refused || (!track && x->trouble >= TROUBLE_MAX)) {
+		log_error("the poll begins again", "table", x->stage->table->name, "error",
+			  err->text, NULL);
+		position_set(&p->delta_link, "");
+		seen_clear(x->links);
+		x->trouble = 0;
+		x->delta_due = mono_add(mono_now(), x->interval_ms);
+		return OK;
+	}
 	if (r != OK) {
 		x->look_due = mono_now();
 		return r;
@@ -403,14 +426,14 @@ static enum result changes(struct extraction *x, struct extract_output *o, struc
 
 /* ---- a step ----------------------------------------------------------------------------------- */
 
-/* Begins what an operator asked for, when it can be begun; returns it, or NULL. */
+/* Begins what an operator asked for, when no read is under way: an approval is of rows that are gone
+ * when all are read once more, and a read under way may have passed where they are. Returns it, or
+ * NULL. */
 static const struct request *begin_request(struct extraction *x, struct position *p, wall_time now)
 {
 	const struct request *q = x->requests;
-	bool idle = p->scan == SCAN_NONE;
 
-	if (!x->request_count ||
-	    !(idle || (q->kind == REQUEST_APPROVE && p->scan == SCAN_RECONCILE)))
+	if (!x->request_count || p->scan != SCAN_NONE)
 		return NULL;
 	bool approve = q->kind == REQUEST_APPROVE;
 	log_info("asked by an operator", "what", approve ? "approve" : "full read", "deletes",
@@ -419,8 +442,7 @@ static const struct request *begin_request(struct extraction *x, struct position
 		p->approved = q->deletes;
 	else
 		p->since = q->since;
-	if (idle)
-		scan_begin(x, p, !approve && p->since.ms ? SCAN_SINCE : SCAN_RECONCILE, now);
+	scan_begin(x, p, !approve && p->since.ms ? SCAN_SINCE : SCAN_RECONCILE, now);
 	return q;
 }
 
@@ -446,7 +468,8 @@ static enum result step(struct extraction *x, struct extract_output *o, struct p
 	int64_t rows = 0;
 	enum result r = OK;
 
-	if (full && due && p->scan == SCAN_NONE)
+	bool lost = x->stage->flow->changes == CHANGES_TRACKING && !*p->delta_link;
+	if (p->scan == SCAN_NONE && (lost || (full && due)))
 		scan_begin(x, p, SCAN_RECONCILE, now);
 	if (follows(x, p) && due) {
 		r = changes(x, o, p, now, &rows, err);

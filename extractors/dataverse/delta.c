@@ -30,7 +30,8 @@ static bool lower_id(const char *id, char out[37])
 static enum result find_deletes(struct extraction *x, const struct dataverse_page *page,
 				char (**out)[37], size_t *count, struct error *err)
 {
-	char(*ids)[37] = xcalloc((size_t)cJSON_GetArraySize(page->rows) + 1, sizeof *ids);
+	size_t most = (size_t)cJSON_GetArraySize(page->rows) + 1, doubtful = 0;
+	char(*ids)[37] = xcalloc(most, sizeof *ids), (*asked)[37] = xcalloc(most, sizeof *asked);
 	struct seen *here = seen_new();
 	enum result r = OK;
 	const cJSON *row;
@@ -48,20 +49,27 @@ static enum result find_deletes(struct extraction *x, const struct dataverse_pag
 	}
 	cJSON_ArrayForEach(row, page->rows)
 	{
-		bool there = false;
 		if (r != OK || !dataverse_is_delete(row, &id))
 			continue;
-		if (!lower_id(id, ids[*count])) {
+		if (!lower_id(id, ids[*count]))
 			r = error_retry(err, "bad-page", "a deletion without a usable id");
-			continue;
-		}
-		if (x->ids_partial || seen_has(here, ids[*count], 36) ||
-		    seen_has(x->ids, ids[*count], 36))
-			r = dataverse_exists(&x->dataverse, x->stage->table, ids[*count],
-					     mono_now(), &there, err);
-		*count += r == OK && !there;
+		else if (x->ids_partial || seen_has(here, ids[*count], 36) ||
+			 seen_has(x->ids, ids[*count], 36))
+			memcpy(asked[doubtful++], ids[*count], sizeof *asked);
+		else
+			++*count;
+	}
+	for (size_t i = 0; r == OK && i < doubtful; i += DATAVERSE_ASK_MAX) {
+		size_t n = doubtful - i < DATAVERSE_ASK_MAX ? doubtful - i : DATAVERSE_ASK_MAX;
+		bool there[DATAVERSE_ASK_MAX];
+		r = dataverse_ask(&x->dataverse, x->stage->table, (const char(*)[37])(asked + i), n,
+				  mono_now(), there, err);
+		for (size_t k = 0; r == OK && k < n; k++)
+			if (!there[k])
+				memcpy(ids[(*count)++], asked[i + k], sizeof *ids);
 	}
 	seen_free(here);
+	free(asked);
 	return r;
 }
 
@@ -78,8 +86,7 @@ static void end_pass(struct extraction *x, struct position *p, const char *delta
 	seen_clear(x->links);
 	seen_clear(x->ids);
 	x->ids_partial = false;
-	if (x->late)
-		seen_clear(x->recent);
+	seen_clear(x->recent);
 	x->late = false;
 }
 
@@ -87,15 +94,15 @@ static enum result take_page(struct extraction *x, struct extract_output *o, str
 			     const struct dataverse_page *page, wall_time now, int64_t *rows,
 			     struct error *err)
 {
-	struct page_use use = {
-	    .origin = ORIGIN_DELTA, .meet = true, .ids = true, .recent = x->late};
+	struct page_use use = {.origin = ORIGIN_DELTA, .meet = true, .ids = true, .recent = true};
 	char(*gone)[37] = NULL;
 	size_t count = 0;
 	enum result r = OK;
 
 	if (page->next)
 		r = extraction_check_next(x, p->delta_link, page->next, err);
-	else if (!page->delta && cJSON_GetArraySize(page->rows))
+	else if (!page->delta &&
+		 (cJSON_GetArraySize(page->rows) || strcmp(p->delta_link, p->delta_start)))
 		r = error_retry(err, "no-delta-link", "the last page has no delta link");
 	if (r == OK)
 		r = find_deletes(x, page, &gone, &count, err);

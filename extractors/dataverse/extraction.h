@@ -58,6 +58,7 @@ struct extraction {
 	struct position at;
 	struct request *requests; /* not yet begun, oldest first */
 	size_t request_count;
+	mono_time told; /* at the start: not to ask before */
 	mono_time delta_due;
 	int64_t interval_ms;	    /* between polls, now */
 	unsigned trouble;	    /* pages in a row that cannot be right: of changes, */
@@ -90,7 +91,7 @@ struct page_use {
 	enum change_origin origin;
 	bool compare; /* only rows whose version the topic does not know */
 	bool meet;    /* mark rows in x->known */
-	bool recent;  /* poll: x->recent suppresses what it has */
+	bool recent;  /* polls and deltas: x->recent suppresses what it has */
 	bool ids;     /* delta: x->ids remembers them */
 	bool late;    /* a scan: rows that changed since it began; the first delta repeats them */
 };
@@ -108,7 +109,7 @@ bool request_read(struct request *q, const avro_value_t *value);
 enum result position_save(struct extraction *x, struct extract_output *o, struct position *p,
 			  const char *request, wall_time now, struct error *err);
 
-/* rows.c */
+/* rows.c.  *count: rows and deletes that were not met before. */
 enum result rows_emit(struct extraction *x, struct extract_output *o, struct position *p,
 		      const struct dataverse_page *page, const struct page_use *use, wall_time now,
 		      int64_t *count, struct error *err);

@@ -155,7 +155,7 @@ static void progress(const struct extraction *x, const struct position *p, char 
 	} else {
 		n = (size_t)snprintf(out, size, "%s: %lld rows in %lld pages", names[p->scan],
 				     (long long)p->scan_rows, (long long)p->scan_pages);
-		if (p->expected > 0)
+		if (p->expected > 0 && p->expected >= p->scan_rows) /* it may be a day old */
 			n += (size_t)snprintf(out + n, size - n, ", %d %% of about %lld",
 					      (int)(100 * p->scan_rows / p->expected),
 					      (long long)p->expected);
@@ -165,7 +165,9 @@ static void progress(const struct extraction *x, const struct position *p, char 
 					      (long long)(x->rate_rows * 1000 / ms));
 	}
 	if (p->held)
-		n += (size_t)snprintf(out + n, size - n, "; %lld deletes held: tideway approve",
+		n += (size_t)snprintf(out + n, size - n,
+				      "; %lld deletes held: tideway approve, or replay "
+				      "--from source once the role is mended",
 				      (long long)p->held);
 	if (p->page_size < x->stage->flow->page_size)
 		snprintf(out + n, size - n, "; pages of %lld rows", (long long)p->page_size);

@@ -17,7 +17,7 @@
 #include "extraction.h"
 #include "log.h"
 
-enum { REPORT_MS = 5000 };
+enum { REPORT_MS = 5000, ASKS_A_STEP = 8 };
 
 /* Later than any epoch before, whatever the clock says. */
 static int64_t later_epoch(const struct position *p, wall_time now)
@@ -100,6 +100,7 @@ void scan_heal(struct extraction *x, struct position *p, wall_time now, const ch
 	position_set(&p->delta_link, "");
 	position_set(&p->delta_start, "");
 	seen_clear(x->ids);
+	seen_clear(x->recent);
 	x->ids_partial = false;
 	x->trouble = 0;
 	scan_begin(x, p, SCAN_RECONCILE, now);
@@ -118,26 +119,37 @@ static void hold(struct extraction *x, struct position *p, int64_t gone, int64_t
 {
 	p->held = gone;
 	log_error("deletes held back: more rows are gone than may be; is the role of the "
-		  "application user still right? `tideway approve` lets them be deleted",
+		  "application user still right? Once it is mended, `tideway replay --from source` "
+		  "reads what changed meanwhile; `tideway approve` lets rows be deleted that are "
+		  "still gone",
 		  "table", x->stage->table->name, "gone", log_int(gone), "known",
 		  log_int((int64_t)known_alive(x->known)), "limit", log_int(limit), NULL);
 }
 
 /* After a restart, a row that was met and rejected looks as if it were gone: the topic has only what
- * it was before.  Each is asked for. */
-static enum result look_again(struct extraction *x, struct error *err)
+ * it was before.  Each is asked for, some a step, and what is sure stays so. */
+static enum result look_again(struct extraction *x, bool *done, struct error *err)
 {
 	enum result r = OK;
 	size_t at = 0;
-	char id[37];
 
-	while (r == OK && known_next_unmet(x->known, &at, id)) {
-		bool there = false;
-		r = dataverse_exists(&x->dataverse, x->stage->table, id, mono_now(), &there, err);
-		if (r == OK && there)
-			known_put(x->known, id, known_version(x->known, id), true);
-		if (r == OK && stage_stop)
-			r = error_retry(err, "stopping", "asked to stop");
+	*done = false;
+	for (int asked = 0; r == OK && asked < ASKS_A_STEP; asked++) {
+		char ids[DATAVERSE_ASK_MAX][37];
+		bool there[DATAVERSE_ASK_MAX];
+		size_t n = 0;
+		while (n < DATAVERSE_ASK_MAX && known_next_unsure(x->known, &at, ids[n]))
+			n++;
+		*done = !n;
+		if (*done)
+			break;
+		r = dataverse_ask(&x->dataverse, x->stage->table, ids, n, mono_now(), there, err);
+		for (size_t i = 0; r == OK && i < n; i++) {
+			if (there[i])
+				known_put(x->known, ids[i], known_version(x->known, ids[i]), true);
+			else
+				known_sure(x->known, ids[i]);
+		}
 	}
 	return r;
 }
@@ -158,8 +170,9 @@ static enum result close_scan(struct extraction *x, struct extract_output *o, st
 	if (p->approved > limit)
 		limit = p->approved;
 	if (gone && gone <= limit && x->scan_resumed) {
-		r = look_again(x, err);
-		if (r != OK)
+		bool done;
+		r = look_again(x, &done, err);
+		if (r != OK || !done)
 			return r;
 		gone = (int64_t)known_unmet(x->known);
 	}
@@ -217,8 +230,10 @@ static void report(struct extraction *x, const struct position *p)
 	x->reported = now;
 	log_info("full read", "table", x->stage->table->name, "rows", log_int(p->scan_rows),
 		 "pages", log_int(p->scan_pages), "expected", log_int(p->expected), "percent",
-		 log_int(p->expected > 0 ? 100 * p->scan_rows / p->expected : -1), "rows_per_s",
-		 log_int(ms > 0 ? x->rate_rows * 1000 / ms : 0), NULL);
+		 log_int(p->expected >= p->scan_rows && p->expected
+			     ? 100 * p->scan_rows / p->expected
+			     : -1),
+		 "rows_per_s", log_int(ms > 0 ? x->rate_rows * 1000 / ms : 0), NULL);
 }
 
 /* The rows of the topic have to be known before the first is met.  A step of its own: what it finds
@@ -291,15 +306,16 @@ enum result scan_step(struct extraction *x, struct extract_output *o, struct pos
 			       .meet = true};
 	r = page.next ? extraction_check_next(x, url, page.next, err)
 		      : follow(x, p, page.delta, err);
+	int64_t met = cJSON_GetArraySize(page.rows);
 	if (r == OK)
 		r = rows_emit(x, o, p, &page, &use, now, &rows, err);
 	if (r == OK && page.next)
 		seen_add(x->links, page.next, strlen(page.next));
 	if (r == OK) {
 		position_set(&p->scan_link, page.next ? page.next : "");
-		p->scan_rows += rows;
+		p->scan_rows += met;
 		p->scan_pages++;
-		x->rate_rows += rows;
+		x->rate_rows += met;
 		if (!page.next && adopted)
 			p->version_before = p->version;
 		report(x, p);

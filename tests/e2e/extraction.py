@@ -622,6 +622,205 @@ def test_an_nn_table_is_followed_by_full_reads(case):
     case.each_version_once("crm.new_contact_interest")
 
 
+def test_a_bad_row_is_a_dead_letter_once_whatever_way_changes_are_found(case, how="versionnumber"):
+    """It comes again with every poll, until it changes: that it is bad was said already."""
+    wire = wired(case, 30, small_pages(changes=how, poll="300ms"))
+    bad = case.dynamics.rows("contacts")[4]["contactid"]
+
+    @wire.rule
+    def _(e):
+        if e.is_page("contacts") and e.status == 200:
+            page = e.json()
+            for row in page["value"]:
+                if row.get("contactid") == bad:
+                    row["firstname"] = {"a": 1}
+            e.answer(200, page)
+    case.start("contacts", "extract-dataverse")
+    letters = lambda: len(case.messages("rejected.contacts.extract-dataverse"))  # noqa: E731
+    case.wait(lambda: letters() == 1, 20, "the dead letter")
+    for title in ("1", "2"):
+        case.dynamics.update("contacts", bad, {"jobtitle": title})
+        case.wait(lambda t=title: letters() == 1 + int(t), 20, "a dead letter for the new version")
+        polls = len(wire.pages("contacts"))
+        case.wait(lambda n=polls: len(wire.pages("contacts")) > n + 6, 20, "some polls")
+        expect(letters() == 1 + int(title), f"{letters()} dead letters after {title} changes")
+
+
+def test_a_bad_row_is_a_dead_letter_once_where_all_rows_are_compared(case):
+    """Every read meets it."""
+    test_a_bad_row_is_a_dead_letter_once_whatever_way_changes_are_found(case, "full")
+
+
+def test_a_bad_row_is_a_dead_letter_once_where_polls_overlap(case):
+    """The overlap brings it again and again, and other rows, too: no poll says that something changed."""
+    test_a_bad_row_is_a_dead_letter_once_whatever_way_changes_are_found(case, "modifiedon")
+    said = case.log(extractor(case)).count("msg=changes")
+    expect(said <= 4, f"{said} polls said that something changed")
+
+
+def refused_pass(case, answer, times):
+    """35 rows change, pages of 10, and the next links of the pass are no good."""
+    wire = wired(case, 60, small_pages(changes="modifiedon", poll="300ms"))
+    case.start("contacts")
+    case.agree()
+    bent = []
+
+    @wire.rule
+    def _(e):
+        if e.is_page("contacts") and "skiptoken" in e.path and len(bent) < times:
+            bent.append(e.path)
+            answer(wire, e)
+    for row in case.dynamics.rows("contacts")[:35]:
+        case.dynamics.update("contacts", row["contactid"], {"jobtitle": "many"})
+    case.agree(60)
+    expect(len(bent) == times, "no link was bent")
+    expect("the poll begins again" in case.log(extractor(case)), "the log does not say it")
+
+
+def test_a_poll_whose_next_link_is_refused_begins_again(case):
+    """Also a pass of polls may be interrupted for so long that its link is dead."""
+    refused_pass(case, lambda wire, e: e.answer(
+        400, {"error": {"code": "0x80040203", "message": "Invalid skip token."}}), 1)
+
+
+def test_a_poll_whose_next_link_loops_begins_again(case):
+    """After the third time the link is given up."""
+    refused_pass(case, lambda wire, e: e.answer(200, dict(
+        e.json(), **{"@odata.nextLink": f"{wire.url}{e.path}"})), 3)
+
+
+def test_an_approval_waits_until_all_rows_are_read_once_more(case):
+    """A read under way may have passed rows that were hidden then and are there now."""
+    wire = wired(case, 400, small_pages(20))
+    case.start("contacts")
+    case.agree()
+    narrow(case, 0.5)
+    case.dynamics_box.control.request("POST", "/_sandbox/expire-delta-tokens")
+    case.wait(lambda: "deletes held" in progress(case), 30, "the guard to hold deletes back")
+    case.dynamics_box.fault(path="*skiptoken*", delay_ms=700, count=1000)
+    case.tideway("replay", "--flow", "contacts", "--from", "source")
+    asked = len(wire.pages("contacts"))
+    case.wait(lambda: sum("skiptoken" in e.path for e in wire.pages("contacts")[asked:]) > 3, 30,
+              "the read to get on")
+    narrow(case, 1)
+    case.tideway("approve", "--flow", "contacts")
+    case.dynamics_box.no_faults()
+    case.wait(lambda: "held" not in progress(case) and progress(case).startswith("following"), 60,
+              "the approved read")
+    case.agree()
+    deletes = [m for m in case.messages("crm.contact") if m["value"] and m["value"]["op"] == "delete"]
+    expect(not deletes, f"{len(deletes)} rows that are there were deleted")
+
+
+def test_retry_after_is_a_floor_at_the_begin_of_a_term_too(case):
+    """The leader is told to wait before it has read anything: it waits, and keeps the lead."""
+    wire = wired(case, 20)
+    told, later = [], []
+
+    @wire.rule
+    def _(e):
+        if "WhoAmI" in e.path or "EntityDefinitions" in e.path:
+            if len(told) < 2 and (not told or e.at > told[-1] + 1):
+                told.append(e.at)
+                e.answer(429, b"", **{"Retry-After": "3"})
+        if told and e.at > told[-1] and "token" not in e.path:
+            later.append(e.at - told[-1])
+    stage = case.start("contacts", "extract-dataverse")
+    case.start("contacts", "transform-contact", "load-campaign")
+    case.agree(60)
+    expect(len(told) == 2 and stage.running(), f"told {len(told)} times; running {stage.running()}")
+    expect(min(later) >= 2.9, f"it asked {min(later):.1f} s after it was told to wait 3")
+
+
+def many_change(case, wire, n):
+    """n rows change in one pass of the delta."""
+    release = held_back(wire)
+    ids = [r["contactid"] for r in case.dynamics.rows("contacts")][:n]
+    case.dynamics.update_many("contacts", "contact", "contactid", {i: {"jobtitle": "n"} for i in ids})
+    return release
+
+
+def test_a_pass_of_changes_that_begins_again_with_smaller_pages_writes_nothing_twice(case):
+    """Its first pages were written before the third was too heavy."""
+    wire = wired(case, 400, small_pages(100))
+    case.start("contacts")
+    case.agree()
+    release, heavy = many_change(case, wire, 300), []
+
+    @wire.rule
+    def _(e):
+        if e.is_page("contacts") and e.is_delta() and (e.page_size() or 0) > 60 \
+                and "pagenumber%3D%223" in e.path:
+            heavy.append(e.path)
+            e.answer(500, {"error": {"code": "0x80044151", "message": "SQL timeout expired."}})
+    release()
+    case.agree(60)
+    expect(heavy, "no page was heavy")
+    case.each_version_once("crm.contact")
+
+
+def test_a_pass_of_changes_needs_a_delta_link_also_when_its_last_page_is_empty(case):
+    """Without one the same changes would come for ever."""
+    wire = wired(case, 100, small_pages(20))
+    case.start("contacts")
+    case.agree()
+    release, cut = many_change(case, wire, 30), []
+
+    @wire.rule
+    def _(e):
+        if e.is_page("contacts") and e.is_delta() and e.status == 200 and len(cut) < 2:
+            page = e.json()
+            if "tag=1" in e.path:
+                cut.append(e.path)
+                page.pop("@odata.deltaLink", None)
+                e.answer(200, dict(page, value=[]))
+            elif page["value"] and page.pop("@odata.deltaLink", None):
+                e.answer(200, dict(page, **{"@odata.nextLink": f"{wire.url}{e.path}&tag=1"}))
+    release()
+    case.wait(lambda: len(cut) == 2, 20, "an empty last page")
+    case.agree()
+    case.each_version_once("crm.contact")
+    log = case.log(extractor(case))
+    expect("no delta link" in log and "restored" not in log, "the log says something else")
+
+
+def test_an_empty_json_is_no_change(case):
+    """As the documentation words it."""
+    wire = wired(case, 30)
+    case.start("contacts")
+    case.agree()
+    empty = []
+
+    @wire.rule
+    def _(e):
+        if e.is_page("contacts") and e.is_delta() and e.status == 200 and not e.json()["value"]:
+            empty.append(e.path)
+            e.answer(200, {})
+    case.wait(lambda: len(empty) > 3, 20, "some polls")
+    change_one(case)
+    case.agree()
+    expect("msg=waiting" not in case.log(extractor(case)), "an empty JSON is taken for trouble")
+
+
+def test_change_tracking_takes_over_in_the_middle_of_a_read_since(case):
+    """"changes" is another after a restart: what goes on is not enough to follow changes."""
+    wired(case, 200, small_pages(10, changes="modifiedon", poll="300ms"))
+    case.start("contacts")
+    case.agree()
+    case.dynamics_box.fault(path="*skiptoken*", delay_ms=400, count=60)
+    case.tideway("replay", "--flow", "contacts", "--from", "source", "--since", "2020-01-01T00:00:00Z")
+    case.wait(lambda: "since a time" in progress(case) and " 0 pages" not in progress(case), 20,
+              "the read since a time")
+    extractor(case).stop()
+    expect("since a time" in progress(case), "the read was over before")
+    case.configure(small_pages(10))
+    case.dynamics_box.no_faults()
+    case.start("contacts", "extract-dataverse")
+    case.wait(lambda: progress(case).startswith("following"), 40, "the reads to end")
+    change_one(case, 5, "after")
+    case.agree()
+
+
 # ---- limits ----------------------------------------------------------------------------------------
 
 LIMITS = [
