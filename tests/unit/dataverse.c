@@ -87,7 +87,8 @@ static enum result page(const char *body, struct dataverse_page *p, struct error
 		fail();
 	server_start(&server, (const char *const[]){TOKEN, text, NULL});
 	dataverse_init(&d, h, server.url, server.url, "me", "pass", "scope");
-	enum result r = dataverse_page(&d, server.url, true, 5000, (mono_time){1}, p, err);
+	enum result r =
+	    dataverse_page(&d, server.url, PAGE_OF_TRACKED_ROWS, 5000, (mono_time){1}, p, err);
 	http_free(h);
 	server_stop(&server);
 	free(text);
