@@ -74,13 +74,13 @@ void scan_begin(struct extraction *x, struct position *p, enum scan kind, wall_t
 	p->expected = expected;
 	bool by_version = x->stage->flow->changes == CHANGES_VERSIONNUMBER;
 	bool adopts = x->stage->flow->changes == CHANGES_TRACKING && !*p->delta_link;
-	if (kind != SCAN_SINCE && (by_version || adopts) &&
-	    dataverse_newest(&x->dataverse, x->stage->table, mono_now(), id, &version, &ignored) ==
-		OK) {
-		if (by_version)
+	if (kind != SCAN_SINCE && (by_version || adopts)) {
+		bool asked = dataverse_newest(&x->dataverse, x->stage->table, mono_now(), id,
+					      &version, &ignored) == OK;
+		if (asked && by_version)
 			p->floor = p->version = p->version_before = version;
-		if (adopts)
-			p->late_above = version;
+		if (adopts) /* not known: any row of the read may be in the first delta */
+			p->late_above = asked ? version : 0;
 		x->late = adopts;
 		seen_clear(x->recent);
 	}
