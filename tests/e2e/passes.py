@@ -151,6 +151,28 @@ def test_changes_that_are_too_heavy_come_in_smaller_pages_and_then_in_larger_one
     case.each_version_once("crm.contact")
 
 
+def test_pages_are_never_larger_than_configured(case):
+    """Also when the configuration has become smaller since, and when they are too heavy already."""
+    wire = wired(case, 60, small_pages(40))
+    case.start("contacts")
+    case.agree()
+    extractor(case).stop()
+    case.configure(small_pages(10))
+    asked, refused = len(wire.seen), []
+
+    @wire.rule
+    def _(e):
+        if e.is_page("contacts") and len(refused) < 4:
+            refused.append(e.path)
+            e.answer(500, {"error": {"code": "0x80044151", "message": "SQL timeout expired."}})
+    case.start("contacts", "extract-dataverse")
+    case.tideway("replay", "--flow", "contacts", "--from", "source")
+    said(case, "full read complete", 2)
+    sizes = {e.page_size() for e in wire.seen[asked:] if e.is_page("contacts")}
+    expect(sizes == {10}, f"sizes: {sizes}")
+    expect(len(refused) == 4, "no page was too heavy")
+
+
 # ---- full reads ------------------------------------------------------------------------------------
 
 def test_a_next_link_that_is_not_taken_begins_the_full_read_again(case):
@@ -245,6 +267,9 @@ def test_what_is_held_back_outlives_a_restart_and_an_approval_is_for_one_read(ca
     change_one(case, 5, "held")
     arrives(case, "held")
     expect("30 deletes held" in progress(case), f"after a restart: {progress(case)}")
+    case.tideway("replay", "--flow", "contacts", "--from", "source", "--since", "2100-01-01T00:00:00Z")
+    said(case, "full read complete", 3)
+    expect("30 deletes held" in progress(case), f"after a read of some rows: {progress(case)}")
     expect("30 deletes" in case.tideway("approve", "--flow", "contacts")[1], "approve says no number")
     case.agree()
     lost(case, 20)
