@@ -177,6 +177,9 @@ static enum result get(struct dataverse *d, const char *url, const char *prefer,
 
 	*json = NULL;
 	enum result r = oauth_ensure(&d->oauth, d->http, now, err);
+	if (r == RETRY &&
+	    !strcmp(err->reason, "timed-out")) /* of a token, says nothing of a page */
+		snprintf(err->reason, sizeof err->reason, "no-response");
 	if (r != OK)
 		return r;
 	dataverse_headers(d, prefer, req.headers);
@@ -229,6 +232,13 @@ static bool is_ours(const struct dataverse *d, const char *link)
 	return !strncasecmp(link, d->url, n) && link[n] == '/';
 }
 
+static bool has_other_than_text(const cJSON *object, const char *name)
+{
+	const cJSON *item = cJSON_GetObjectItemCaseSensitive(object, name);
+
+	return item && !cJSON_IsString(item);
+}
+
 enum result dataverse_page(struct dataverse *d, const char *url, enum page_of of, int64_t page_size,
 			   mono_time now, struct dataverse_page *page, struct error *err)
 {
@@ -247,7 +257,10 @@ enum result dataverse_page(struct dataverse *d, const char *url, enum page_of of
 	page->metadata_version =
 	    json_string(page->json, "@Microsoft.Dynamics.CRM.globalmetadataversion");
 	bool nothing = of == PAGE_OF_CHANGES && !page->json->child;
-	if (!cJSON_IsArray(page->rows) && !nothing)
+	if (has_other_than_text(page->json, "@odata.nextLink") ||
+	    has_other_than_text(page->json, "@odata.deltaLink"))
+		r = error_retry(err, "bad-page", "dataverse answers a link that is no text");
+	else if (!cJSON_IsArray(page->rows) && !nothing)
 		r = error_retry(err, "not-json", "dataverse answers 200 without \"value\"");
 	else if ((page->next && !is_ours(d, page->next)) ||
 		 (page->delta && !is_ours(d, page->delta)))
@@ -375,12 +388,16 @@ enum result dataverse_count(struct dataverse *d, const char *table, mono_time no
 	return OK;
 }
 
-enum result dataverse_newest(struct dataverse *d, const struct table *t, mono_time now, char id[37],
-			     int64_t *version, struct error *err)
+enum result dataverse_newest(struct dataverse *d, const struct table *t, wall_time before,
+			     mono_time now, char id[37], int64_t *version, struct error *err)
 {
-	_cleanup_(freep) char *url =
-	    xasprintf("%s" API "%s?$select=%s,versionnumber&$orderby=versionnumber%%20desc&$top=1",
-		      d->url, t->entity_set, t->primary_id);
+	char time[25] = "";
+
+	if (before.ms > 0)
+		datetime_format(before, 'T', time);
+	_cleanup_(freep) char *url = xasprintf(
+	    "%s" API "%s?$select=%s,versionnumber&$orderby=versionnumber%%20desc&$top=1%s%s",
+	    d->url, t->entity_set, t->primary_id, *time ? "&$filter=modifiedon%20lt%20" : "", time);
 	cJSON *json;
 	enum result r = dataverse_get(d, url, NULL, true, now, &json, err);
 

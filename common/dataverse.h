@@ -93,9 +93,10 @@ enum result dataverse_row_version(struct dataverse *d, const struct table *t, co
  * had. */
 enum result dataverse_count(struct dataverse *d, const char *table, mono_time now, int64_t *count,
 			    struct error *err);
-/* The row with the highest versionnumber of a table; "" and 0 when it is empty. */
-enum result dataverse_newest(struct dataverse *d, const struct table *t, mono_time now, char id[37],
-			     int64_t *version, struct error *err);
+/* The row with the highest versionnumber of a table; "" and 0 when it is empty.  before: of rows not
+ * modified since; 0 all. */
+enum result dataverse_newest(struct dataverse *d, const struct table *t, wall_time before,
+			     mono_time now, char id[37], int64_t *version, struct error *err);
 
 /* A table's metadata, live. */
 enum result dataverse_table(struct dataverse *d, const char *name, mono_time now,

@@ -5,7 +5,7 @@
  * knows and the read did not meet; nothing else tells, once a delta token has expired.
  *
  * Flat open addressing, 25 bytes a slot (16 id, 8 version, 1 state), at most seven eighths full:
- * 29 to 57 MB a million ids, and three quarters as much again for the moment in which it grows.
+ * 29 to 57 MB a million ids, and half as much again for the moment in which it grows.
  */
 #ifndef TIDEWAY_KNOWN_H
 #define TIDEWAY_KNOWN_H

@@ -157,7 +157,8 @@ static void dataverse_reset(void *state)
 	seen_clear(x->recent);
 	seen_clear(x->recent_before);
 	x->recent_loaded = x->late = false;
-	x->top_gone = 0;
+	x->top_gone = x->young = x->foreign = 0;
+	x->scan_due = mono_now();
 	x->restored = false;
 	forget_requests(x);
 	x->topic_read = x->scan_resumed = x->ids_partial = false;
@@ -289,6 +290,12 @@ enum result extraction_page(struct extraction *x, const char *url, enum page_of 
 {
 	enum result r = dataverse_page(&x->dataverse, url, of, page_size, mono_now(), page, err);
 
+	if (r == FATAL && !strcmp(err->reason, "foreign-link") && ++x->foreign < TROUBLE_MAX) {
+		snprintf(err->reason, sizeof err->reason, "bad-page"); /* once may be a mistake */
+		return RETRY;
+	}
+	if (r == OK)
+		x->foreign = 0;
 	if (r != OK || !page->metadata_version ||
 	    !strcmp(page->metadata_version, x->metadata_version))
 		return r;
@@ -311,8 +318,14 @@ void extraction_grow_pages(const struct extraction *x, int64_t *size)
 	*size = 2 * *size < most ? 2 * *size : most;
 }
 
-static bool is_heavy(const struct error *err)
+/* A time-out is of the page when something small is answered. */
+static bool is_heavy(struct extraction *x, const struct error *err)
 {
+	struct position ignored = x->at;
+	struct error why;
+
+	if (!strcmp(err->reason, "timed-out") && extraction_who(x, &ignored, &why) != OK)
+		return false;
 	return !strcmp(err->reason, "timed-out") || !strcmp(err->reason, "sql-timeout") ||
 	       !strcmp(err->reason, "response-too-large");
 }
@@ -324,7 +337,7 @@ static bool lighten(struct extraction *x, struct position *p, bool scanning, wal
 	unsigned *heavy = scanning ? &x->scan_heavy : &x->heavy;
 	int64_t *size = scanning ? &p->page_size : &p->delta_page_size;
 
-	if (!is_heavy(err)) {
+	if (!is_heavy(x, err)) {
 		*heavy = 0;
 		return false;
 	}
@@ -458,6 +471,12 @@ static bool follows(const struct extraction *x, const struct position *p)
 	}
 }
 
+/* A full read that is not to begin yet. */
+static bool is_early(const struct extraction *x, const struct position *p)
+{
+	return p->scan != SCAN_NONE && !p->scan_pages && mono_until(mono_now(), x->scan_due);
+}
+
 static enum result step(struct extraction *x, struct extract_output *o, struct position *p,
 			int64_t *wait_ms, struct error *err)
 {
@@ -473,14 +492,16 @@ static enum result step(struct extraction *x, struct extract_output *o, struct p
 		scan_begin(x, p, SCAN_RECONCILE, now);
 	if (follows(x, p) && due) {
 		r = changes(x, o, p, now, &rows, err);
-	} else if (p->scan != SCAN_NONE) {
+	} else if (p->scan != SCAN_NONE && !is_early(x, p)) {
 		r = scan(x, o, p, now, err);
 		if (r == OK && full && p->scan == SCAN_NONE)
 			x->delta_due = mono_add(mono_now(), x->stage->flow->poll_ms);
 	}
 	if (r != OK)
 		return r;
-	*wait_ms = p->scan != SCAN_NONE ? 0 : mono_until(mono_now(), x->delta_due);
+	*wait_ms = is_early(x, p)	  ? mono_until(mono_now(), x->scan_due)
+		   : p->scan != SCAN_NONE ? 0
+					  : mono_until(mono_now(), x->delta_due);
 	bool quiet = !rows && !begun && !scanning && p->scan == SCAN_NONE &&
 		     !strcmp(p->delta_link, p->delta_start) && now.ms - p->saved.ms < SAVE_QUIET_MS;
 	if (quiet)

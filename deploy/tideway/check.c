@@ -53,7 +53,7 @@ static void check_changes(struct checker *k, const struct flow *f, const struct 
 		    f->table);
 }
 
-static void live_table(struct checker *k, struct place at, const struct table *saved,
+static void live_table(struct checker *k, struct place at, bool tracked, const struct table *saved,
 		       const char *const *columns, size_t n);
 static void live_resource(struct checker *k, struct place at, const struct resource *saved,
 			  const char *const *attributes, size_t n);
@@ -78,7 +78,7 @@ static void check_table_flow(struct checker *k, const struct flow *f)
 		m = mapping_compile(f, table, resource, &k->problems);
 	if (m) {
 		const char *const *columns = mapping_columns(m, &n);
-		live_table(k, f->at, table, columns, n);
+		live_table(k, f->at, f->changes == CHANGES_TRACKING, table, columns, n);
 		const char *const *attributes = mapping_attributes(m, &n);
 		live_resource(k, f->at, resource, attributes, n);
 	}
@@ -116,7 +116,7 @@ static void check_activity(struct checker *k, const struct activity_config *a)
 				column_type_name(col->type));
 	}
 	if (p->count == before)
-		live_table(k, a->at, table, named, n);
+		live_table(k, a->at, false, table, named, n);
 	table_free(table);
 }
 
@@ -134,7 +134,7 @@ static bool blame(struct checker *k, int side, enum result r, const struct error
 	return r != OK && r != RETRY;
 }
 
-static void live_table(struct checker *k, struct place at, const struct table *saved,
+static void live_table(struct checker *k, struct place at, bool tracked, const struct table *saved,
 		       const char *const *columns, size_t n)
 {
 	struct table *live = NULL;
@@ -147,6 +147,11 @@ static void live_table(struct checker *k, struct place at, const struct table *s
 		r = table_same(saved, live, columns, n, &err);
 	if (blame(k, 0, r, &err))
 		problem(&k->problems, at, "live: %s", err.text);
+	if (r == OK && tracked && saved->change_tracking && !live->change_tracking)
+		problem(&k->problems, at,
+			"live: table %s has no change tracking any more: enable it in Dynamics, or "
+			"set \"changes\" of the flow to modifiedon, versionnumber or full",
+			saved->name);
 	table_free(live);
 }
 

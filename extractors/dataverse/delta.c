@@ -16,6 +16,7 @@
 #include "json.h"
 #include "log.h"
 
+enum { YOUNG_MS = 60000, YOUNG_MAX_MS = 3600000 };
 enum { SKEW_MS = 600000 }; /* of our clock and the broker's */
 
 static bool lower_id(const char *id, char out[37])
@@ -136,6 +137,24 @@ static enum result know(struct extraction *x, const struct position *p, struct e
 	return r;
 }
 
+/* A token that has expired before it ever answered leads to the next that does: later and later. */
+static enum result expired(struct extraction *x, struct position *p, wall_time now,
+			   const struct error *err)
+{
+	int64_t wait_ms = YOUNG_MS;
+
+	if (x->token_proved)
+		return heal(x, p, now, "the delta token has expired", err);
+	for (unsigned i = 0; i < x->young && wait_ms < YOUNG_MAX_MS; i++)
+		wait_ms *= 2;
+	x->young++;
+	x->scan_due = mono_add(mono_now(), wait_ms);
+	return heal(x, p, now,
+		    "the delta token has expired before it was used: is expirechangetrackingindays "
+		    "of the organization 0? The next full read waits",
+		    err);
+}
+
 enum result delta_step(struct extraction *x, struct extract_output *o, struct position *p,
 		       wall_time now, bool *more, int64_t *rows, struct error *err)
 {
@@ -147,9 +166,9 @@ enum result delta_step(struct extraction *x, struct extract_output *o, struct po
 	r = extraction_page(x, p->delta_link, PAGE_OF_CHANGES, p->delta_page_size, &page, err);
 
 	if (r == RETRY && !strcmp(err->reason, "expired-delta-token"))
-		return heal(x, p, now, "the delta token has expired", err);
-	/* A fresh token that is not taken would lead from one full read to the next: slowly, then. */
-	if (r == REJECT && (x->token_proved || x->trouble + 1 >= TROUBLE_MAX))
+		return expired(x, p, now, err);
+	/* It may be a gateway's answer, and a full read is dear. */
+	if (r == REJECT && x->trouble + 1 >= TROUBLE_MAX)
 		return heal(x, p, now, "the delta token is not taken", err);
 	if (r == REJECT) {
 		snprintf(err->reason, sizeof err->reason, "bad-page");
@@ -158,6 +177,7 @@ enum result delta_step(struct extraction *x, struct extract_output *o, struct po
 	if (r != OK)
 		return r;
 	x->token_proved = true;
+	x->young = 0;
 	if (restored_shows(p, &page)) {
 		dataverse_page_free(&x->dataverse, &page);
 		restored_heal(x, p, now);

@@ -63,8 +63,11 @@ struct extraction {
 	int64_t interval_ms;	    /* between polls, now */
 	unsigned trouble;	    /* pages in a row that cannot be right: of changes, */
 	unsigned scan_trouble;	    /* and of the full read */
+	unsigned foreign;	    /* pages in a row with links to elsewhere */
 	unsigned heavy, scan_heavy; /* pages in a row that took too long */
 	bool token_proved;	    /* the delta link in use has answered once */
+	unsigned young;		    /* tokens in a row that had expired when they were first used */
+	mono_time scan_due;	    /* a full read begins no earlier */
 
 	/* Of the pass under way; lost with the process, and rebuilt where it matters. */
 	struct known *known;		 /* rows of the topic; NULL: not loaded, or not needed */

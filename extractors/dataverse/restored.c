@@ -49,8 +49,8 @@ static enum result doubt(struct extraction *x, struct position *p, wall_time now
 		x->look_due = mono_now();
 		return OK;
 	}
-	enum result r =
-	    dataverse_newest(&x->dataverse, x->stage->table, mono_now(), id, &version, err);
+	enum result r = dataverse_newest(&x->dataverse, x->stage->table, (wall_time){0}, mono_now(),
+					 id, &version, err);
 	if (r != OK)
 		return r;
 	*restored = version < p->top_version && now.ms - p->doubted.ms >= DOUBT_MS;
@@ -88,8 +88,8 @@ enum result restored_look(struct extraction *x, struct position *p, wall_time no
 			x->top_gone = 0;
 	} else {
 		/* It was deleted: the newest of the others tells as well. */
-		r = dataverse_newest(&x->dataverse, x->stage->table, mono_now(), p->top,
-				     &p->top_version, err);
+		r = dataverse_newest(&x->dataverse, x->stage->table, (wall_time){0}, mono_now(),
+				     p->top, &p->top_version, err);
 	}
 	if (r == REJECT) /* a table that cannot be asked so */
 		return OK;

@@ -38,6 +38,9 @@ void scan_restart(struct extraction *x, struct position *p, wall_time now)
 	position_set(&p->scan_link, "");
 	p->scan_rows = p->scan_pages = 0;
 	seen_clear(x->links);
+	/* The rows of its last page have to be written in the new epoch. */
+	seen_clear(x->page);
+	seen_clear(x->page_before);
 	if (p->scan == SCAN_SINCE)
 		return;
 	if (x->stage->flow->changes == CHANGES_FULL) {
@@ -75,8 +78,12 @@ void scan_begin(struct extraction *x, struct position *p, enum scan kind, wall_t
 	bool by_version = x->stage->flow->changes == CHANGES_VERSIONNUMBER;
 	bool adopts = x->stage->flow->changes == CHANGES_TRACKING && !*p->delta_link;
 	if (kind != SCAN_SINCE && (by_version || adopts)) {
-		bool asked = dataverse_newest(&x->dataverse, x->stage->table, mono_now(), id,
-					      &version, &ignored) == OK;
+		/* What is written now and visible later may have a lower version: the first poll goes
+		 * back so far, where the table knows times. */
+		bool timed = by_version && table_column(x->stage->table, "modifiedon");
+		wall_time before = {timed ? now.ms - x->stage->flow->overlap_ms : 0};
+		bool asked = dataverse_newest(&x->dataverse, x->stage->table, before, mono_now(),
+					      id, &version, &ignored) == OK;
 		if (asked && by_version)
 			p->floor = p->version = p->version_before = version;
 		if (adopts) /* not known: any row of the read may be in the first delta */
@@ -86,6 +93,7 @@ void scan_begin(struct extraction *x, struct position *p, enum scan kind, wall_t
 	}
 	seen_clear(x->links);
 	seen_clear(x->page);
+	seen_clear(x->page_before);
 	x->rate_since = x->reported = mono_now();
 	x->rate_rows = 0;
 	log_info("full read begins", "table", x->stage->table->name, "rows", log_int(expected),

@@ -1,9 +1,15 @@
 """passes - what holds across the pages of a pass, from one pass to the next, and across restarts of
 an extractor: the parts of a promise that one good answer cannot show."""
+import json
+import os
+import re
+
 import reader
+import yaml
 from case import expect
 from extraction import change_one, expire, extractor, held_back, profiles, progress, rows_in_topic, \
     small_pages, wired
+from world import TOP
 
 
 def retitle(case, rows, title):
@@ -425,3 +431,156 @@ def test_back_at_change_tracking_what_polls_did_not_see_is_found(case):
     case.configure()
     case.start("contacts", "extract-dataverse")
     case.agree()
+
+
+def test_by_versionnumber_a_row_that_was_in_flight_when_all_were_read_is_found(case):
+    """It has a lower version than what was visible, and is visible only after its page was read."""
+    wire = wired(case, 60, small_pages(20, changes="versionnumber", poll="300ms"))
+    rows = sorted(case.dynamics.rows("contacts"), key=lambda r: r["contactid"])
+    victim, hidden = rows[0]["contactid"], []
+    case.dynamics.update("contacts", victim, {"jobtitle": "in flight"})
+    case.dynamics.update("contacts", rows[30]["contactid"], {"jobtitle": "later"})
+
+    @wire.rule
+    def _(e):
+        if e.is_page("contacts") and e.status == 200 and e.first() and "filter" not in e.path \
+                and not hidden:
+            hidden.append(victim)
+            page = e.json()
+            e.answer(200, dict(page, value=[r for r in page["value"] if r["contactid"] != victim]))
+    case.start("contacts")
+    case.agree()
+    expect(hidden, "the row was not hidden")
+    case.each_version_once("crm.contact")
+
+
+def test_a_full_read_that_began_again_and_was_killed_holds_nothing_back(case):
+    """The rows of the page before it began again are written in the new epoch, too."""
+    wire = wired(case, 400, small_pages(120, max_deletes=50))
+    case.start("contacts")
+    case.agree()
+
+    @wire.rule
+    def _(e):
+        if e.is_page("contacts") and not e.is_delta() and not e.first() and (e.page_size() or 0) > 100:
+            e.answer(500, {"error": {"code": "0x80044151", "message": "SQL timeout expired."}})
+    case.dynamics_box.fault(path="*contacts?*", delay_ms=400, count=1000)
+    case.dynamics_box.control.request("POST", "/_sandbox/expire-delta-tokens")
+    case.wait(lambda: "too heavy" in case.log(extractor(case)), 30, "heavy pages")
+    case.wait(lambda: re.search(" [345] pages", progress(case)), 30, "some pages of the second attempt")
+    extractor(case).kill()
+    case.dynamics_box.no_faults()
+    case.start("contacts", "extract-dataverse")
+    case.wait(lambda: progress(case).startswith("following"), 40, "the end of the read")
+    expect("held" not in progress(case), progress(case))
+    case.agree()
+
+
+def test_tokens_that_expire_at_once_do_not_lead_from_one_full_read_to_the_next(case):
+    """An organization that keeps no change tracking: reads wait, longer each time, and say why."""
+    wire = wired(case, 50)
+    case.start("contacts")
+    case.agree()
+
+    @wire.rule
+    def _(e):
+        if e.is_page("contacts") and e.is_delta():
+            e.answer(400, {"error": {"code": "0x80044352", "message": "Version stamp has expired."}})
+    case.wait(lambda: "expirechangetrackingindays" in case.log(extractor(case)), 30, "the reason")
+    asked = len(wire.seen)
+    case.wait(lambda: "full read to reconcile" in progress(case), 20, "the read that waits")
+    reads = [e for e in wire.pages("contacts") if not e.is_delta()]
+    expect(len(reads) == 2, f"{len(reads)} full reads")
+    expect(len(wire.seen) - asked < 5, "it goes on asking")
+
+
+def test_a_strange_answer_does_not_cost_a_full_read(case):
+    """A gateway's page for one request of a good token, and a link to another host."""
+    wire = wired(case, 60)
+    case.start("contacts")
+    case.agree()
+    bent = []
+
+    @wire.rule
+    def _(e):
+        if e.is_page("contacts") and e.is_delta() and e.status == 200 and len(bent) < 3:
+            bent.append(e.path)
+            if len(bent) == 1:
+                e.answer(404, b"<html>not here</html>", **{"Content-Type": "text/html"})
+            elif len(bent) == 2:
+                e.answer(200, dict(e.json(), **{"@odata.nextLink": "http://elsewhere.example/api"}))
+            else:
+                e.answer(200, dict(e.json(), **{"@odata.deltaLink": 5}))
+            bent[-1] = e.at
+    case.wait(lambda: len(bent) == 3, 40, "the strange answers")
+    change_one(case)
+    case.agree()
+    reads = [e for e in wire.pages("contacts") if not e.is_delta()]
+    expect(len(reads) == 1, f"{len(reads)} pages of full reads")
+
+
+ALL_TYPES = """new_remark new_kind new_topics new_anonymous new_score new_sequence new_weight new_mood
+new_reward new_heldon new_answeredon new_opensat new_abouttable new_photo new_document new_contactid
+new_payerid ownerid statecode statuscode transactioncurrencyid""".split()
+
+
+def as_in_topic(row, column):
+    """What the Web API says of a column, in the words of the topic."""
+    lookup, photo = row.get(f"_{column}_value"), row.get(f"{column}id")
+    value = lookup or photo or row.get(column)
+    return value if value is None or isinstance(value, bool) else str(value).removesuffix("Z")
+
+
+def plain(value):
+    if isinstance(value, dict):
+        value = value["id"] if "id" in value else value["value"]
+    if isinstance(value, list):
+        value = ",".join(str(v["value"]) for v in value)
+    return value if value is None or isinstance(value, bool) else str(value).removesuffix("Z")
+
+
+def test_every_type_of_column_arrives(case):
+    """A table with all types that can be read, three columns at a time, beside what the Web API says."""
+    case.setup(contacts=20)
+    flow = {"kind": "custom-entity", "table": "new_survey", "resource": "cusLoyaltyCard", "key": "cardId",
+            "poll": "300ms"}
+    with open(os.path.join(TOP, "deploy/tideway.yaml"), encoding="utf-8") as f:
+        only = dict(yaml.safe_load(f), metadata=case.world.path("metadata-types", "x")[:-2],
+                    name=case.name, flows={"surveys": flow})
+
+    def configure(columns):
+        flow["fields"] = [{"from": c, "to": a} for c, a in
+                          zip(columns, ("cardNumber", "note", "contactId"))]
+        case.config = [case.world.write(f"config/{case.name}.yaml", json.dumps(only))]
+    configure(["new_name"])
+    case.tideway("metadata", "pull")
+    case.tideway("topics", "create", "--flow", "surveys")
+    table = {r["new_surveyid"]: r for r in case.dynamics.rows("new_surveys")}
+    seen, wrong = {c: {} for c in ALL_TYPES}, []
+    for i in range(0, len(ALL_TYPES), 3):
+        group = ALL_TYPES[i:i + 3]
+        configure(group)
+        stage = case.start("surveys", "extract-dataverse", name=f"extract-{i}")
+        case.wait(lambda s=stage: "full read complete" in case.log(s), 30, f"{group} to be read")
+        stage.stop()
+        for m in case.messages("crm.new_survey"):
+            for column in group:
+                if m["value"] and m["value"]["row"] and column in m["value"]["row"]:
+                    seen[column][m["key"]] = m["value"]["row"][column]
+    for column, values in seen.items():
+        for key, row in table.items():
+            a, b = plain(values.get(key)), as_in_topic(row, column)
+            same = a == b or (a and b and not isinstance(a, bool) and
+                              (a.startswith(b) or b.startswith(a) or float_or(a) == float_or(b)))
+            if not same:
+                wrong.append(f"{column}: {a!r} in the topic, {b!r} in the table")
+        expect(any(v is not None for v in values.values()) or column in ("new_payerid", "new_contactid"),
+               f"{column} is null in every row")
+    expect(not wrong, f"{len(wrong)} differences: {wrong[:6]}")
+
+
+def float_or(text):
+    try:
+        return float(text)
+    except ValueError:
+        return text

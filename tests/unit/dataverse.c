@@ -208,28 +208,56 @@ SHOWS(only_a_row_that_is_not_found_is_not_there)
 	static const struct {
 		const char *answer;
 		enum result result;
-		bool there;
+		int64_t version;
 	} cases[] = {
-	    {ANSWER("200 OK", "", "{\"contactid\":\"x\"}"), OK, true},
+	    {ANSWER("200 OK", "", "{\"versionnumber\":7}"), OK, 7},
+	    {ANSWER("200 OK", "", "{}"), RETRY, -1},
 	    {ANSWER("404 No", "", "{\"error\":{\"code\":\"0x80040217\",\"message\":\"\"}}"), OK,
-	     false},
+	     -1},
+	    {ANSWER("403 No", "", "{\"error\":{\"code\":\"0x80040220\",\"message\":\"\"}}"), OK,
+	     -1}, /* not there for us */
 	    {ANSWER("400 No", "", "{\"error\":{\"code\":\"0x80040203\",\"message\":\"\"}}"), REJECT,
-	     false},
-	    {ANSWER("503 No", "", ""), RETRY, false},
+	     -1},
+	    {ANSWER("503 No", "", ""), RETRY, -1},
 	};
 	struct table *t = table_new("contact");
 
 	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
 		struct error err;
-		bool there;
+		int64_t version;
 		serve(cases[i].answer);
-		assert_int_equal(dataverse_exists(&d, t, "6f2d6c1e-3f0b-4d58-9a49-5a1f0c8b7e21",
-						  (mono_time){1}, &there, &err),
+		assert_int_equal(dataverse_row_version(&d, t,
+						       "6f2d6c1e-3f0b-4d58-9a49-5a1f0c8b7e21",
+						       (mono_time){1}, &version, &err),
 				 cases[i].result);
-		assert_int_equal(there, cases[i].there);
+		assert_int_equal(version, cases[i].version);
 		served();
 		dataverse_free(&d);
 	}
+	table_free(t);
+}
+
+SHOWS(of_many_ids_those_that_are_there_are_told)
+{
+	static const char ids[2][37] = {"6f2d6c1e-3f0b-4d58-9a49-5a1f0c8b7e21",
+					"6f2d6c1e-3f0b-4d58-9a49-5a1f0c8b7e22"};
+	struct table *t = table_new("contact");
+	struct error err;
+	bool there[2] = {true, false};
+
+	t->primary_id = strdup("contactid");
+	serve(ANSWER("200 OK", "",
+		     "{\"value\":[{\"contactid\":\"6F2D6C1E-3F0B-4D58-9A49-5A1F0C8B7E22\"}]}"));
+	assert_int_equal(dataverse_ask(&d, t, ids, 2, (mono_time){1}, there, &err), OK);
+	served();
+	assert_false(there[0]);
+	assert_true(there[1]);
+	assert_contains(server.requests[1], "7e21%20or%20contactid%20eq%206f2d6c1e");
+	dataverse_free(&d);
+	serve(ANSWER("200 OK", "", "{}"));
+	assert_int_equal(dataverse_ask(&d, t, ids, 2, (mono_time){1}, there, &err), RETRY);
+	served();
+	dataverse_free(&d);
 	table_free(t);
 }
 
@@ -274,6 +302,7 @@ int main(void)
 	    cmocka_unit_test(a_host_that_only_begins_like_ours_is_another),
 	    cmocka_unit_test(an_organization_is_told_in_lower_case),
 	    cmocka_unit_test(only_a_row_that_is_not_found_is_not_there),
+	    cmocka_unit_test(of_many_ids_those_that_are_there_are_told),
 	    cmocka_unit_test(a_page_that_is_none_is_not_taken_for_the_last_one),
 	    cmocka_unit_test(numbers_of_a_page_keep_their_digits_and_its_preferences_are_sent),
 	};
