@@ -237,21 +237,27 @@ static void collect(struct metrics *m)
 
 static void put_escaped(struct buffer *out, const char *text, bool quotes)
 {
-	for (; *text; text++) {
-		if (*text == '\n')
-			buffer_puts(out, "\\n");
-		else if (*text == '\\' || (quotes && *text == '"'))
-			buffer_printf(out, "\\%c", *text);
-		else
-			buffer_append(out, text, 1);
+	const char *special = quotes ? "\\\n\"" : "\\\n";
+
+	for (;;) {
+		size_t plain = strcspn(text, special);
+		buffer_append(out, text, plain);
+		text += plain;
+		if (!*text)
+			return;
+		buffer_append(out, "\\", 1);
+		buffer_append(out, *text == '\n' ? "n" : text, 1);
+		text++;
 	}
 }
 
 static void put_label(struct buffer *out, bool *first, const char *name, const char *value)
 {
-	buffer_printf(out, "%s%s=\"", *first ? "{" : ",", name);
+	buffer_append(out, *first ? "{" : ",", 1);
+	buffer_puts(out, name);
+	buffer_append(out, "=\"", 2);
 	put_escaped(out, value, true);
-	buffer_puts(out, "\"");
+	buffer_append(out, "\"", 1);
 	*first = false;
 }
 
@@ -262,7 +268,8 @@ static void put_name(const struct metrics *m, const struct entry *e, const char 
 	const struct metric_family *f = &metric_families[e->family];
 	bool first = true;
 
-	buffer_printf(out, "%s%s", f->name, suffix);
+	buffer_puts(out, f->name);
+	buffer_puts(out, suffix);
 	if (strncmp(f->name, "process_", 8)) {
 		put_label(out, &first, "flow", m->flow);
 		put_label(out, &first, "stage", m->stage);

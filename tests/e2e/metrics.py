@@ -129,8 +129,6 @@ def test_a_flow_of_contacts_is_counted_alike_on_all_sides(case):
         case.dynamics.request("PATCH", f"/contacts({contact})", {"jobtitle": "counted"})
     for contact in ids[50:]:
         case.dynamics.request("DELETE", f"/contacts({contact})")
-    for contact in ids[20:25]:  # nothing that is mapped
-        case.dynamics.request("PATCH", f"/contacts({contact})", {"description": "not mapped"})
 
     def arrived(page):
         return page.by("tideway_records_total", "outcome").get("updated", 0) >= 20 and \
@@ -140,8 +138,9 @@ def test_a_flow_of_contacts_is_counted_alike_on_all_sides(case):
     requests = {}
     page = until(case, loader, lambda p: p.value("tideway_lag_records") == 0 and
                  p.value("tideway_outstanding_records") == 0, "the loader to be done")
-    for _, _, status, n in case.campaign_box.requests():
-        requests[str(status)] = requests.get(str(status), 0) + n
+    for route, _, status, n in case.campaign_box.requests():
+        if route != "other":  # ours, to the sandbox itself
+            requests[str(status)] = requests.get(str(status), 0) + n
     told, was = (p.by("tideway_requests_total", "status", target="campaign") for p in (page, before))
     difference = {k: n - was.get(k, 0) for k, n in told.items() if n != was.get(k, 0)}
     expect(difference == requests, f"campaign counted {requests}, the loader {difference}")
@@ -170,14 +169,18 @@ def test_a_flow_of_contacts_is_counted_alike_on_all_sides(case):
     tombstones = sum(1 for m in case.messages("campaign.profile") if m["value"] is None)
     expect(made["written"] in (output, output - tombstones) and sum(made.values()) == written,
            f"{made}, {output} in the topic, {tombstones} of them tombstones")
-    counts = [line for line in _stopped(case, loader).splitlines() if "msg=counts" in line][-1]
+    loader.stop()
+    counts = [line for line in case.log(loader).splitlines() if "msg=counts" in line][-1]
     for word, n in outcomes.items():
         expect(f" {word}={n:.0f}" in counts, f"{word} is {n:.0f} in the metrics, and the log says {counts}")
-
-
-def _stopped(case, stage):
-    stage.stop()
-    return case.log(stage)
+    case.tideway("replay", "--flow", "contacts", "--stage", "load-campaign", "--from", "beginning")
+    again = case.start("contacts", "load-campaign", name="again", options=ON)
+    case.drained("contacts", "load-campaign")
+    page = until(case, again, lambda p: p.value("tideway_lag_records") == 0 and
+                 p.value("tideway_input_records_total") >= 90, "the replay")
+    outcomes = page.by("tideway_records_total", "outcome")
+    expect(outcomes.keys() <= {"unchanged", "older", "coalesced"} and outcomes["unchanged"] > 0 and
+           not page.by("tideway_calls_total", "call"), f"a replay of what is there: {outcomes}")
 
 
 def test_dead_letters_unknown_answers_and_quotas_are_counted_by_name(case):
@@ -231,7 +234,7 @@ def ago(seconds):
 def test_events_are_counted_from_file_to_timeline_with_their_age(case):
     """Who is no contact, codes that nobody named, events by kind, calls to Dynamics, and how old events
     are when they are on the timeline: in the bucket where they belong."""
-    setup(case, stages=False, overlay=events_of(case, since="2020-01-01"))
+    setup(case, stages=False, overlay=events_of(case, since="2020-01-01T00:00:00Z"))
     a, b = contacts_of(case)[:2]
     put_file(case, "sending_1.csv", SENDING + sending(a, 1, time=ago(2000)) + sending(b, 2, time=ago(2000)) +
              sending("", 3) + sending("no-guid", 4) + sending(a, 5, status=77) +
