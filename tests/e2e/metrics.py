@@ -209,6 +209,28 @@ def test_dead_letters_unknown_answers_and_quotas_are_counted_by_name(case):
     expect(page.value("tideway_retries_total") == 4, "retries")
 
 
+def test_a_target_that_is_away_is_seen_and_is_no_reason_to_restart(case):
+    """While Campaign answers 503 the breaker is open, the lag stays, and /healthz says ok; afterwards both
+    are 0 again."""
+    case.setup("contacts", contacts=1)
+    topic = Changes(case, "profile")
+    stage = topic.start(options=ON)
+    topic.put("k", 1, cusJobTitle="1").drained()
+    case.campaign_box.fault(method="PATCH", path="*", status=503, count=1000000)
+    for i in range(40):
+        topic.add(f"k{i}", 2, row={"cusJobTitle": "2"})
+    topic.send()
+    page = until(case, stage, lambda p: p.value("tideway_breaker_open") == 1 and
+                 p.value("tideway_lag_records") >= 40, "the breaker")
+    expect(page.value("tideway_breaker_opened_total") >= 1 and page.value("tideway_outstanding_records") == 40 and
+           page.value("tideway_retries_total") >= 10, page.text)
+    expect(get(url(case, stage).replace("/metrics", "/healthz"))[1] == "ok\n", "not healthy")
+    case.campaign_box.no_faults()
+    page = until(case, stage, lambda p: p.value("tideway_lag_records") == 0, "the rest", 60)
+    expect(page.value("tideway_breaker_open") == 0 and page.value("tideway_outstanding_records") == 0, page.text)
+    expect(page.value("tideway_requests_total", target="campaign", status="503") >= 10, "503")
+
+
 def test_parked_records_are_a_number_that_falls(case):
     """Children without their parent are counted as parked, and are no longer waiting when it has come."""
     with_flows(case, {"contracts": CONTRACTS})
