@@ -320,7 +320,7 @@ static enum result step(struct loop *l)
 	else if (abort_transaction(&l->output, &l->err) != OK)
 		return FATAL;
 	l->steps += r == OK;
-	l->failed_steps += r != OK;
+	l->failed_steps += r != OK && !stage_stop;
 	if (r == OK) {
 		l->last_step_ms = wall_now().ms;
 		l->attempt = 0;

@@ -91,8 +91,7 @@ const struct metric_family metric_families[METRICS] = {
 		       .help = "Records that wait for their parent."},
     [METRIC_KNOWN_KEYS] = {.name = "tideway_known_keys",
 			   .type = METRIC_GAUGE,
-			   .help = "Keys in memory, of which the process knows what the target "
-				   "has."},
+			   .help = "Keys that the target has, as the loader remembers it."},
     [METRIC_WINDOW] = {.name = "tideway_window_requests",
 		       .type = METRIC_GAUGE,
 		       .help = "Calls that may be out at a time."},

@@ -67,7 +67,7 @@ class Page:
         return {k: v for k, v in found.items() if v}
 
     def within(self, name, seconds):
-        return self.value(name + "_bucket", le=f"{seconds:.1f}" if seconds == int(seconds) else f"{seconds}")
+        return self.value(name + "_bucket", le=f"{seconds:g}")
 
 
 def until(case, stage, good, what, deadline=20):
@@ -154,7 +154,8 @@ def test_a_flow_of_contacts_is_counted_alike_on_all_sides(case):
            "calls differ from those of Campaign")
     expect(page.value("tideway_latency_seconds_count") == 90 == page.within("tideway_latency_seconds", 900),
            "90 records were written, another number was timed")
-    expect(page.value("tideway_in_flight_requests") == 0 and page.value("tideway_known_keys") == 60, "gauges")
+    expect(page.value("tideway_in_flight_requests") == 0, "in flight")
+    expect(page.value("tideway_known_keys") == 50, f"{page.value('tideway_known_keys')} keys are known")
     expect(page.value("tideway_assigned_partitions") == 4, "partitions")
     expect(page.value("tideway_transactions_total", outcome="committed") > 0, "no transaction was counted")
     written = len(topic_keys(case.world_env, case.topic("crm.contact")))
@@ -258,10 +259,10 @@ def test_events_are_counted_from_file_to_timeline_with_their_age(case):
     are when they are on the timeline: in the bucket where they belong."""
     setup(case, stages=False, overlay=events_of(case, since="2020-01-01T00:00:00Z"))
     a, b = contacts_of(case)[:2]
-    put_file(case, "sending_1.csv", SENDING + sending(a, 1, time=ago(2000)) + sending(b, 2, time=ago(2000)) +
+    put_file(case, "acs_broadlog_1.csv", SENDING + sending(a, 1, time=ago(2000)) + sending(b, 2, time=ago(2000)) +
              sending("", 3) + sending("no-guid", 4) + sending(a, 5, status=77) +
              sending(a, 6, status=2, kind=2, reason=3, time=ago(100)))
-    put_file(case, "tracking_1.csv", TRACKING + tracking(a, 7, kind=2, time=ago(100)) +
+    put_file(case, "acs_tracking_1.csv", TRACKING + tracking(a, 7, kind=2, time=ago(100)) +
              tracking(a, 8, kind=1, time=ago(100)))
     case.dynamics_box.clear()
     extractor = case.start(FLOW, "extract-campaign-logs", options=ON)
