@@ -5,8 +5,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "arena.h"
+
+enum { MOVING_ATTEMPTS = 20, MOVING_MS = 250 };
 
 struct call {
 	rd_kafka_queue_t *queue;
@@ -182,8 +185,9 @@ enum result admin_require(rd_kafka_t *rk, const struct topic_spec *specs, size_t
 
 /* ---- groups ----------------------------------------------------------------------------------- */
 
-enum result admin_group(rd_kafka_t *rk, const char *group, struct group_state *out,
-			struct error *err)
+/* *moving: its coordinator is just being found or loaded, as after a broker's start. */
+static enum result describe(rd_kafka_t *rk, const char *group, struct group_state *out,
+			    bool *moving, struct error *err)
 {
 	struct call c = call_begin(rk, RD_KAFKA_ADMIN_OP_DESCRIBECONSUMERGROUPS);
 
@@ -199,6 +203,10 @@ enum result admin_group(rd_kafka_t *rk, const char *group, struct group_state *o
 	if (e && rd_kafka_error_code(e) == RD_KAFKA_RESP_ERR_GROUP_ID_NOT_FOUND) {
 		snprintf(out->state, sizeof out->state, "Dead"); /* never used: Kafka 4 says so */
 	} else if (e) {
+		rd_kafka_resp_err_t code = rd_kafka_error_code(e);
+		*moving = code == RD_KAFKA_RESP_ERR_NOT_COORDINATOR ||
+			  code == RD_KAFKA_RESP_ERR_COORDINATOR_LOAD_IN_PROGRESS ||
+			  code == RD_KAFKA_RESP_ERR_COORDINATOR_NOT_AVAILABLE;
 		r = error_restart(err, "broker", "describing the group %s: %s", group,
 				  rd_kafka_error_string(e));
 	} else if (n) {
@@ -223,6 +231,18 @@ enum result admin_group(rd_kafka_t *rk, const char *group, struct group_state *o
 	}
 	call_end(&c);
 	return r;
+}
+
+enum result admin_group(rd_kafka_t *rk, const char *group, struct group_state *out,
+			struct error *err)
+{
+	for (int attempt = 1;; attempt++) {
+		bool moving = false;
+		enum result r = describe(rk, group, out, &moving, err);
+		if (!moving || attempt == MOVING_ATTEMPTS)
+			return r;
+		usleep(MOVING_MS * 1000);
+	}
 }
 
 void admin_offsets_free(struct admin_offset *offsets, int partitions)

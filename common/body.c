@@ -3,6 +3,7 @@
 
 #include <stdio.h>
 #include <string.h>
+#include <xxhash.h>
 
 enum { PATH_MAX_BYTES = 256 };
 
@@ -128,4 +129,32 @@ void body_free(struct body *b)
 	cJSON_Delete(b->patch);
 	cJSON_Delete(b->create);
 	*b = (struct body){0};
+}
+
+bool body_needs(const struct field_config *link)
+{
+	return link->link && (link->required || link->link_mode != LINK_JOIN);
+}
+
+const char *body_parent(const struct field_config *link, const avro_value_t *row)
+{
+	avro_value_t field, some;
+	int at = body_needs(link) ? record_index(row, link->to) : -1;
+
+	if (at < 0)
+		return NULL;
+	field = record_field(row, (size_t)at);
+	if (!record_some(&field, &some) || avro_value_get_type(&some) != AVRO_STRING)
+		return NULL;
+	return record_text(&some, NULL);
+}
+
+uint64_t body_hash(const char *patch, bool makes)
+{
+	return XXH3_64bits_withSeed(patch, strlen(patch), makes ? 0 : 1);
+}
+
+uint64_t body_hash_parent(uint64_t hash, const char *key)
+{
+	return XXH3_64bits_withSeed(key, strlen(key), hash);
 }

@@ -26,4 +26,15 @@ enum result body_of(const struct mapping *m, const avro_value_t *change, struct 
 		    struct error *err);
 void body_free(struct body *b);
 
+/* Does a record wait for the parent of this link, or is it refused without it?  Then the parent's key
+ * in the row of a change, which owns it; NULL: there is none, or nobody waits for it. */
+bool body_needs(const struct field_config *link);
+const char *body_parent(const struct field_config *link, const avro_value_t *row);
+
+/* What a loader remembers of a write: the text of the patch, whether a record is made that is not there,
+ * and one after the other the keys of parents, because with mode: pkey they do not stand in the text.
+ * `on: create` members are no part of it: a change of them alone is none. */
+uint64_t body_hash(const char *patch, bool makes);
+uint64_t body_hash_parent(uint64_t hash, const char *key);
+
 #endif

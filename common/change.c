@@ -176,11 +176,12 @@ enum result table_class_new(const struct table *t, const char *const *columns, s
 		struct table_column_plan *p = &out->columns[out->column_count];
 		p->column = table_column(t, columns[i]);
 		if (!p->column || p->column->type == COLUMN_OTHER) {
+			error_config(err, "metadata", "table %s: column %s %s", t->name, columns[i],
+				     p->column ? "has a type that cannot be read"
+					       : "does not exist");
 			buffer_free(&row);
 			table_class_free(out);
-			return error_config(
-			    err, "metadata", "table %s: column %s %s", t->name, columns[i],
-			    p->column ? "has a type that cannot be read" : "does not exist");
+			return FATAL;
 		}
 		out->column_count++;
 		p->property = column_property(p->column);

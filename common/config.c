@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "arena.h"
+#include "suggest.h"
 
 struct owned {
 	struct owned *next;
@@ -42,15 +43,26 @@ static void check_connections_used(struct reader *r)
 
 /* A link goes from a table to the resource that some flow fills; which table that is decides which
  * rows a lookup may name. */
+static void resolve_link(const struct config *c, struct field_config *f)
+{
+	struct suggestion like = {.word = f->link};
+
+	for (size_t j = 0; j < c->flow_count && !f->link_table; j++) {
+		const struct flow *flow = &c->flows[j];
+		if (flow->resource && !strcmp(flow->resource, f->link))
+			f->link_table = flow->table;
+		else if (flow->resource)
+			suggest_from(&like, flow->resource);
+	}
+	f->link_like = f->link_table ? NULL : like.best;
+}
+
 static void resolve_links(struct config *c)
 {
 	for (size_t i = 0; i < c->flow_count; i++)
-		for (size_t k = 0; k < c->flows[i].field_count; k++) {
-			struct field_config *f = &c->flows[i].fields[k];
-			for (size_t j = 0; f->link && j < c->flow_count && !f->link_table; j++)
-				if (c->flows[j].resource && !strcmp(c->flows[j].resource, f->link))
-					f->link_table = c->flows[j].table;
-		}
+		for (size_t k = 0; k < c->flows[i].field_count; k++)
+			if (c->flows[i].fields[k].link)
+				resolve_link(c, &c->flows[i].fields[k]);
 }
 
 struct config *config_read(const char *const *paths, size_t count, env_lookup env,

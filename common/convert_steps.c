@@ -113,6 +113,12 @@ static bool datetime_argument(struct node argument, const struct convert_context
 	return false;
 }
 
+/* Is it a character that is not taken for a part of the number itself? */
+static bool is_sign(const char *s)
+{
+	return utf8_length(s) == 1 && !strpbrk(s, "+-0123456789");
+}
+
 static bool format_argument(struct node argument, const struct convert_context *context,
 			    struct conversion *to, struct problems *p)
 {
@@ -130,8 +136,13 @@ static bool format_argument(struct node argument, const struct convert_context *
 	to->count = doc_int(argument, "decimals", 0, 0, DECIMALS_MAX, p);
 	to->text = doc_string(argument, "point", ".", p);
 	to->group = doc_string(argument, "group", "", p);
-	if (strlen(to->text) > 4 || strlen(to->group) > 4)
-		problem(p, doc_place(argument), "point and group are at most 4 bytes");
+	if (!is_sign(to->text) || (*to->group && !is_sign(to->group)))
+		problem(p, doc_place(argument),
+			"point and group are one character each, and none that a number is made of "
+			"(digits, + and -)");
+	else if (to->count && !strcmp(to->text, to->group))
+		problem(p, doc_place(argument),
+			"point and group are both \"%s\": nobody could read the number", to->text);
 	return p->count == before;
 }
 

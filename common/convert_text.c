@@ -41,29 +41,26 @@ static size_t encode(uint32_t c, char *out)
 	return n;
 }
 
-static size_t blank_bytes(const char *s)
+/* White_Space of Unicode, and the zero width space, which pasted text has in places. */
+static bool is_blank(uint32_t c)
 {
-	if (isspace((unsigned char)*s))
-		return 1;
-	return !strncmp(s, "\xc2\xa0", 2) ? 2 : 0;
+	return (c >= 0x09 && c <= 0x0d) || c == 0x20 || c == 0x85 || c == 0xa0 || c == 0x1680 ||
+	       (c >= 0x2000 && c <= 0x200b) || c == 0x2028 || c == 0x2029 || c == 0x202f ||
+	       c == 0x205f || c == 0x3000;
 }
 
 const char *text_trim(const char *s, struct arena *a)
 {
-	size_t n, len;
+	size_t n, end = 0;
 
-	while ((n = blank_bytes(s)))
+	while (*s && is_blank(decode(s, n = character_bytes(s))))
 		s += n;
-	len = strlen(s);
-	for (;;) {
-		if (len && isspace((unsigned char)s[len - 1]))
-			len--;
-		else if (len > 1 && !memcmp(s + len - 2, "\xc2\xa0", 2))
-			len -= 2;
-		else
-			break;
+	for (size_t i = 0; s[i]; i += n) {
+		n = character_bytes(s + i);
+		if (!is_blank(decode(s + i, n)))
+			end = i + n;
 	}
-	return s[len] ? arena_strndup(a, s, len) : s;
+	return s[end] ? arena_strndup(a, s, end) : s;
 }
 
 static const char *map_case(const char *s, wint_t (*map)(wint_t, locale_t), struct arena *a)

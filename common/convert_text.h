@@ -4,7 +4,7 @@
 
 #include "scalar.h"
 
-/* Without blanks at both ends; the no-break space, which comes with pasted text, is a blank. */
+/* Without blanks of any script at both ends: no-break, wide and zero width ones are blanks, too. */
 const char *text_trim(const char *s, struct arena *a);
 /* One character to one, by Unicode's simple mapping, whatever the locale: ß stays ß. */
 const char *text_lower(const char *s, struct arena *a);

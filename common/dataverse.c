@@ -192,8 +192,8 @@ static enum result get(struct dataverse *d, const char *url, const char *prefer,
 	}
 	if (r == OK && res.dop_hint > 0)
 		d->dop_hint = res.dop_hint;
-	if (r == OK)
-		r = dataverse_answer(&res, now, err);
+	if (r == OK) /* Retry-After counts from the answer */
+		r = dataverse_answer(&res, mono_now(), err);
 	else if (r == RETRY && res.status == 0)
 		error_prefix(err, "dataverse at %s", d->url);
 	if (r == OK) {
@@ -246,7 +246,8 @@ enum result dataverse_page(struct dataverse *d, const char *url, bool track, int
 	page->delta = json_string(page->json, "@odata.deltaLink");
 	page->metadata_version =
 	    json_string(page->json, "@Microsoft.Dynamics.CRM.globalmetadataversion");
-	if (!cJSON_IsArray(page->rows))
+	bool nothing = track && !page->json->child; /* "an empty JSON": no changes */
+	if (!cJSON_IsArray(page->rows) && !nothing)
 		r = error_retry(err, "not-json", "dataverse answers 200 without \"value\"");
 	else if ((page->next && !is_ours(d, page->next)) ||
 		 (page->delta && !is_ours(d, page->delta)))
@@ -307,17 +308,53 @@ enum result dataverse_whoami(struct dataverse *d, mono_time now, char organizati
 	return r;
 }
 
-enum result dataverse_exists(struct dataverse *d, const struct table *t, const char *id,
-			     mono_time now, bool *there, struct error *err)
+enum result dataverse_ask(struct dataverse *d, const struct table *t, const char (*ids)[37],
+			  size_t n, mono_time now, bool *there, struct error *err)
+{
+	struct buffer url = BUFFER(8192);
+	const cJSON *row;
+	cJSON *json;
+
+	buffer_printf(&url, "%s" API "%s?$select=%s&$filter=", d->url, t->entity_set,
+		      t->primary_id);
+	for (size_t i = 0; i < n; i++) {
+		there[i] = false;
+		buffer_printf(&url, "%s%s%%20eq%%20%s", i ? "%20or%20" : "", t->primary_id, ids[i]);
+	}
+	enum result r = dataverse_get(d, url.data, NULL, false, now, &json, err);
+	buffer_free(&url);
+	if (r != OK)
+		return r;
+	const cJSON *rows = cJSON_GetObjectItemCaseSensitive(json, "value");
+	if (!cJSON_IsArray(rows))
+		r = error_retry(err, "not-json", "dataverse answers 200 without \"value\"");
+	cJSON_ArrayForEach(row, rows)
+	{
+		const char *own = json_string(row, t->primary_id);
+		for (size_t i = 0; own && i < n; i++)
+			there[i] |= !strcasecmp(own, ids[i]);
+	}
+	cJSON_Delete(json);
+	return r;
+}
+
+enum result dataverse_row_version(struct dataverse *d, const struct table *t, const char *id,
+				  mono_time now, int64_t *version, struct error *err)
 {
 	_cleanup_(freep) char *url =
-	    xasprintf("%s" API "%s(%s)?$select=%s", d->url, t->entity_set, id, t->primary_id);
+	    xasprintf("%s" API "%s(%s)?$select=versionnumber", d->url, t->entity_set, id);
 	cJSON *json;
-	enum result r = dataverse_get(d, url, NULL, false, now, &json, err);
+	enum result r = dataverse_get(d, url, NULL, true, now, &json, err);
 
-	*there = r == OK;
+	*version = -1;
+	/* A row that is not shared with the application user is in no list either. */
+	if ((r == FATAL && !strcmp(err->reason, "http-403")) ||
+	    (r == REJECT && !strcmp(err->reason, "not-found")))
+		return OK;
+	if (r == OK && !json_int(json, "versionnumber", version))
+		r = error_retry(err, "not-json", "dataverse answers a row without versionnumber");
 	cJSON_Delete(json);
-	return r == REJECT && !strcmp(err->reason, "not-found") ? OK : r;
+	return r;
 }
 
 enum result dataverse_count(struct dataverse *d, const char *table, mono_time now, int64_t *count,
@@ -338,20 +375,24 @@ enum result dataverse_count(struct dataverse *d, const char *table, mono_time no
 	return OK;
 }
 
-enum result dataverse_max_version(struct dataverse *d, const struct table *t, mono_time now,
-				  int64_t *version, struct error *err)
+enum result dataverse_newest(struct dataverse *d, const struct table *t, mono_time now, char id[37],
+			     int64_t *version, struct error *err)
 {
 	_cleanup_(freep) char *url =
-	    xasprintf("%s" API "%s?$select=versionnumber&$orderby=versionnumber%%20desc&$top=1",
-		      d->url, t->entity_set);
+	    xasprintf("%s" API "%s?$select=%s,versionnumber&$orderby=versionnumber%%20desc&$top=1",
+		      d->url, t->entity_set, t->primary_id);
 	cJSON *json;
 	enum result r = dataverse_get(d, url, NULL, true, now, &json, err);
 
 	if (r != OK)
 		return r;
+	const cJSON *row = cJSON_GetArrayItem(cJSON_GetObjectItemCaseSensitive(json, "value"), 0);
+	const char *own = json_string(row, t->primary_id);
+	*id = 0;
 	*version = 0;
-	json_int(cJSON_GetArrayItem(cJSON_GetObjectItemCaseSensitive(json, "value"), 0),
-		 "versionnumber", version);
+	if (own && text_is_guid(own) && json_int(row, "versionnumber", version))
+		for (int i = 0; i < 37; i++)
+			id[i] = (char)tolower((unsigned char)own[i]);
 	cJSON_Delete(json);
 	return OK;
 }

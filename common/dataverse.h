@@ -58,7 +58,7 @@ enum result dataverse_get(struct dataverse *d, const char *url, const char *pref
 /* One page of a collection or of a delta.  One at a time: its memory is d's. */
 struct dataverse_page {
 	cJSON *json;
-	const cJSON *rows;	      /* array */
+	const cJSON *rows;	      /* array, or NULL: none */
 	const char *next;	      /* nextLink or NULL */
 	const char *delta;	      /* deltaLink or NULL */
 	const char *metadata_version; /* globalmetadataversion: another one when a table changed */
@@ -79,16 +79,20 @@ char *dataverse_select_url(const struct dataverse *d, const struct table *t,
 enum result dataverse_whoami(struct dataverse *d, mono_time now, char organization[37],
 			     struct error *err);
 
-/* Is the row there now? */
-enum result dataverse_exists(struct dataverse *d, const struct table *t, const char *id,
-			     mono_time now, bool *there, struct error *err);
+/* Which of n rows are there now, at most DATAVERSE_ASK_MAX in one request. */
+enum { DATAVERSE_ASK_MAX = 50 };
+enum result dataverse_ask(struct dataverse *d, const struct table *t, const char (*ids)[37],
+			  size_t n, mono_time now, bool *there, struct error *err);
+/* The versionnumber of a row, -1 when it is not there, or not there for us. */
+enum result dataverse_row_version(struct dataverse *d, const struct table *t, const char *id,
+				  mono_time now, int64_t *version, struct error *err);
 /* RetrieveTotalRecordCount: a number that may be a day old. REJECT or FATAL when it is not to be
  * had. */
 enum result dataverse_count(struct dataverse *d, const char *table, mono_time now, int64_t *count,
 			    struct error *err);
-/* The highest versionnumber of a table, 0 when it is empty. */
-enum result dataverse_max_version(struct dataverse *d, const struct table *t, mono_time now,
-				  int64_t *version, struct error *err);
+/* The row with the highest versionnumber of a table; "" and 0 when it is empty. */
+enum result dataverse_newest(struct dataverse *d, const struct table *t, mono_time now, char id[37],
+			     int64_t *version, struct error *err);
 
 /* A table's metadata, live. */
 enum result dataverse_table(struct dataverse *d, const char *name, mono_time now,

@@ -70,26 +70,72 @@ static yaml_node_t *raw(struct node n)
 	return doc_there(n) ? yaml_document_get_node(&n.doc->document, n.index) : NULL;
 }
 
-/* Depth and the number of visits are bounded: aliases could make a graph of it. */
-static bool walk(struct document *doc, int index, int depth, int *budget)
+/* The first node that is too deep, or 0. Called when there are no aliases, so it is a tree. */
+static int too_deep(struct document *doc, int index, int depth)
 {
 	yaml_node_t *node = yaml_document_get_node(&doc->document, index);
+	int found = 0;
 
-	if (!node || depth > DOC_DEPTH_MAX || --*budget < 0)
-		return false;
+	if (depth > DOC_DEPTH_MAX)
+		return index;
 	if (node->type == YAML_SEQUENCE_NODE) {
 		for (yaml_node_item_t *i = node->data.sequence.items.start;
-		     i < node->data.sequence.items.top; i++)
-			if (!walk(doc, *i, depth + 1, budget))
-				return false;
+		     i < node->data.sequence.items.top && !found; i++)
+			found = too_deep(doc, *i, depth + 1);
 	} else if (node->type == YAML_MAPPING_NODE) {
 		for (yaml_node_pair_t *i = node->data.mapping.pairs.start;
-		     i < node->data.mapping.pairs.top; i++)
-			if (!walk(doc, i->key, depth + 1, budget) ||
-			    !walk(doc, i->value, depth + 1, budget))
-				return false;
+		     i < node->data.mapping.pairs.top && !found; i++) {
+			found = too_deep(doc, i->key, depth + 1);
+			if (!found)
+				found = too_deep(doc, i->value, depth + 1);
+		}
 	}
-	return true;
+	return found;
+}
+
+static struct place place_of(const char *file, const yaml_mark_t *mark)
+{
+	return (struct place){file, (int)mark->line + 1, (int)mark->column + 1};
+}
+
+static void not_yaml(const char *name, const yaml_parser_t *parser, struct problems *problems)
+{
+	problem(problems, place_of(name, &parser->problem_mark), "%s%s%s",
+		parser->problem ? parser->problem : "not YAML", parser->context ? ", " : "",
+		parser->context ? parser->context : "");
+}
+
+/* The document API puts what an alias names in its place, without a mark of it, and reads one
+ * document of several; so the file is read once more, as events. */
+static void check_events(const char *name, const char *text, size_t len, struct problems *problems)
+{
+	yaml_parser_t parser;
+	yaml_event_type_t type = YAML_NO_EVENT;
+	int documents = 0;
+
+	if (!yaml_parser_initialize(&parser))
+		exit(EXIT_TEMPORARY);
+	yaml_parser_set_input_string(&parser, (const unsigned char *)text, len);
+	while (type != YAML_STREAM_END_EVENT && documents < 2) {
+		yaml_event_t event;
+		if (!yaml_parser_parse(&parser, &event)) {
+			not_yaml(name, &parser, problems);
+			break;
+		}
+		type = event.type;
+		documents += type == YAML_DOCUMENT_START_EVENT;
+		if (type == YAML_ALIAS_EVENT)
+			problem(problems, place_of(name, &event.start_mark),
+				"*%s stands for what is written elsewhere: write it out, aliases "
+				"are not read",
+				(const char *)event.data.alias.anchor);
+		if (documents > 1)
+			problem(problems, place_of(name, &event.start_mark),
+				"a second document begins here, and a file has one: what stands "
+				"behind it would not be read");
+		yaml_event_delete(&event);
+	}
+	yaml_parser_delete(&parser);
 }
 
 struct document *doc_load_text(const char *name, const char *text, size_t len,
@@ -103,10 +149,7 @@ struct document *doc_load_text(const char *name, const char *text, size_t len,
 		exit(EXIT_TEMPORARY);
 	yaml_parser_set_input_string(&parser, (const unsigned char *)text, len);
 	if (!yaml_parser_load(&parser, &doc->document)) {
-		struct place at = {name, (int)parser.problem_mark.line + 1,
-				   (int)parser.problem_mark.column + 1};
-		problem(problems, at, "%s%s%s", parser.problem ? parser.problem : "not YAML",
-			parser.context ? ", " : "", parser.context ? parser.context : "");
+		not_yaml(name, &parser, problems);
 		yaml_parser_delete(&parser);
 		free(doc);
 		return NULL;
@@ -115,14 +158,16 @@ struct document *doc_load_text(const char *name, const char *text, size_t len,
 	doc->file = xstrdup(name);
 	doc->own = (int)(doc->document.nodes.top - doc->document.nodes.start);
 	yaml_node_t *root = yaml_document_get_root_node(&doc->document);
-	/* Every node of a tree is met once; an alias makes more visits than nodes. */
-	int budget = (int)(doc->document.nodes.top - doc->document.nodes.start);
+	size_t before = problems->count;
 	if (!root)
 		problem(problems, whole, "the file is empty");
-	else if (!walk(doc, 1, 0, &budget))
-		problem(problems, whole, "nested deeper than %d, or uses aliases (*name)",
-			DOC_DEPTH_MAX);
 	else
+		check_events(name, text, len, problems);
+	int deep = problems->count == before ? too_deep(doc, 1, 0) : 0;
+	if (deep)
+		problem(problems, doc_place((struct node){doc, deep}), "nested deeper than %d",
+			DOC_DEPTH_MAX);
+	if (problems->count == before)
 		return doc;
 	doc_free(doc);
 	return NULL;
@@ -287,8 +332,7 @@ struct place doc_place(struct node n)
 	yaml_node_t *node = raw(n);
 	if (!node)
 		return (struct place){n.doc ? n.doc->file : NULL, 0, 0};
-	return (struct place){n.index > n.doc->own ? n.doc->over : n.doc->file,
-			      (int)node->start_mark.line + 1, (int)node->start_mark.column + 1};
+	return place_of(n.index > n.doc->own ? n.doc->over : n.doc->file, &node->start_mark);
 }
 
 const char *doc_text(struct node n)

@@ -12,7 +12,7 @@
 
 enum { RECORDS_PER_TRANSACTION = 20000, POLL_MS = 200 };
 
-enum term { STANDBY, RESTORING, LEADING };
+enum term { STANDBY, RESTORING, BEGINNING, LEADING };
 
 struct extract_output {
 	struct stage *stage;
@@ -300,12 +300,43 @@ static enum result on_message(struct loop *l, const rd_kafka_message_t *m)
 	case RD_KAFKA_RESP_ERR__PARTITION_EOF:
 		if (l->term != RESTORING)
 			return OK;
-		l->term = LEADING;
+		l->term = BEGINNING;
+		l->attempt = 0;
 		l->next_step = mono_now();
-		return l->x->begin(l->state, l->out_id, &l->err);
+		return OK;
 	default:
 		return stage_consumer_error(m, &l->err);
 	}
+}
+
+static void wait_after(struct loop *l, const struct error *err)
+{
+	mono_time now = mono_now();
+	int64_t wait_ms = stage_backoff_ms(++l->attempt, &l->seed);
+
+	if (mono_until(now, err->not_before) > wait_ms)
+		wait_ms = mono_until(now, err->not_before);
+	if (!stage_stop)
+		stage_log_error("waiting", RETRY, err);
+	l->next_step = l->floor = mono_add(now, wait_ms);
+}
+
+static enum result begin(struct loop *l)
+{
+	struct error err = {0};
+	enum result r = l->x->begin(l->state, l->out_id, &err);
+
+	if (r == RETRY) {
+		wait_after(l, &err);
+		return OK;
+	}
+	if (r == OK) {
+		l->term = LEADING;
+		l->attempt = 0;
+		l->next_step = mono_now();
+	}
+	l->err = err;
+	return r;
 }
 
 static enum result step(struct loop *l)
@@ -329,13 +360,7 @@ static enum result step(struct loop *l)
 	}
 	if (r == RETRY) {
 		/* What the step remembered may be ahead of what is written: read it again. */
-		mono_time now = mono_now();
-		wait_ms = stage_backoff_ms(++l->attempt, &l->seed);
-		if (mono_until(now, err.not_before) > wait_ms)
-			wait_ms = mono_until(now, err.not_before);
-		if (!stage_stop)
-			stage_log_error("waiting", r, &err);
-		l->next_step = l->floor = mono_add(now, wait_ms);
+		wait_after(l, &err);
 		return OK;
 	}
 	l->err = err;
@@ -351,7 +376,7 @@ static enum result run_loop(struct loop *l)
 	while (r == OK && !stage_stop && l->broken == OK) {
 		int64_t wait = POLL_MS;
 		stage_turn(l->stage);
-		if (l->term == LEADING) {
+		if (l->term >= BEGINNING) {
 			int64_t left = mono_until(mono_now(), l->next_step);
 			wait = left < wait ? left : wait;
 		}
@@ -361,9 +386,9 @@ static enum result run_loop(struct loop *l)
 			rd_kafka_message_destroy(m);
 			continue;
 		}
-		if (r == OK && l->broken == OK && l->term == LEADING &&
+		if (r == OK && l->broken == OK && l->term >= BEGINNING &&
 		    !mono_until(mono_now(), l->next_step))
-			r = step(l);
+			r = l->term == LEADING ? step(l) : begin(l);
 	}
 	return l->broken != OK ? l->broken : r;
 }
@@ -374,7 +399,7 @@ static void collect(void *arg)
 {
 	struct loop *l = arg;
 
-	l->leading = l->term == LEADING;
+	l->leading = l->term != STANDBY;
 }
 
 static void report_open(struct loop *l)

@@ -49,7 +49,8 @@ struct extractor {
 	/* A request of an operator, at any time of a term; may be NULL.  value NULL: it is done. */
 	enum result (*request)(void *state, const char *key, const avro_value_t *value,
 			       struct error *err);
-	/* After the last checkpoint, before the first step.  schema_id: of the output. */
+	/* After the last checkpoint, before the first step.  schema_id: of the output.  RETRY: called
+	 * again later. */
 	enum result (*begin)(void *state, int32_t schema_id, struct error *err);
 	/* One page, one file or a part of it.  *wait_ms: until the next step.  RETRY: nothing of
 	 * this step is written, it is tried again. */

@@ -49,6 +49,7 @@ struct field_config {
 
 	/* A link: `to` holds the key of a row of the resource `link`. */
 	const char *link, *link_table; /* link_table: NULL when no flow loads the resource */
+	const char *link_like;	       /* then the resource of a flow that may be meant, or NULL */
 	enum link_mode link_mode;
 };
 

@@ -276,9 +276,9 @@ enum result http_call(struct http *h, const struct http_request *req, struct htt
 	if (code == CURLE_ABORTED_BY_CALLBACK)
 		return error_retry(err, "stopping", "asked to stop during a request");
 	return error_retry(err,
-			   res->body.overflow		      ? "response-too-large"
-			   : code == CURLE_OPERATION_TIMEDOUT ? "timed-out"
-							      : "no-response",
+			   res->body.overflow				   ? "response-too-large"
+			   : code == CURLE_OPERATION_TIMEDOUT && res->sent ? "timed-out"
+									   : "no-response",
 			   "%s", res->failure);
 }
 

@@ -61,7 +61,8 @@ const char *http_target(const struct http *h, int i);
 /* Words are statuses, "none" where no complete response arrived, "done" of a download. */
 const struct tally *http_statuses(const struct http *h, int i);
 
-/* Blocking.  OK when a complete response arrived, whatever its status; RETRY otherwise. */
+/* Blocking.  OK when a complete response arrived, whatever its status; RETRY otherwise: "timed-out"
+ * when the server took too long to answer, "response-too-large", else "no-response". */
 enum result http_call(struct http *h, const struct http_request *req, struct http_response *res,
 		      struct error *err);
 void http_response_free(struct http_response *res);

@@ -7,6 +7,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "error.h"
+
 static bool number_char(char c)
 {
 	return (c >= '0' && c <= '9') || c == '-' || c == '+' || c == '.' || c == 'e' || c == 'E';
@@ -17,8 +19,25 @@ static bool is_nul_escape(const char *text, size_t len, size_t i)
 	return len - i >= 6 && !memcmp(text + i, "\\u0000", 6);
 }
 
+/* The code unit of the escape \\uXXXX at i, -1 when there is none. */
+static int32_t unit_at(const char *text, size_t len, size_t i)
+{
+	int32_t unit = 0;
+
+	if (len < 6 || i > len - 6 || text[i] != '\\' || text[i + 1] != 'u')
+		return -1;
+	for (size_t k = i + 2; k < i + 6; k++) {
+		char c = text[k];
+		if (!isxdigit((unsigned char)c))
+			return -1;
+		unit = unit << 4 | (c <= '9' ? c - '0' : (c | 32) - 'a' + 10);
+	}
+	return unit;
+}
+
 /* The end of the string that begins at i, behind its quote.  An escaped NUL in it, which would cut
- * the text for us, is replaced. */
+ * the text for us, is replaced, and so is half of a pair: products that keep UTF-16 cut an emoji in
+ * two at the end of a column, and the JSON of the whole page would be none. */
 static size_t copy_string(struct buffer *scratch, const char *text, size_t len, size_t i,
 			  size_t *from)
 {
@@ -27,7 +46,13 @@ static size_t copy_string(struct buffer *scratch, const char *text, size_t len, 
 	if (quote && !memchr(text + i, '\\', (size_t)(quote - text) - i))
 		return (size_t)(quote - text) + 1; /* most have no escape */
 	for (i++; i < len && text[i] != '"'; i++) {
-		if (is_nul_escape(text, len, i)) {
+		int32_t unit = text[i] == '\\' ? unit_at(text, len, i) : -1;
+		if (unit >= 0xd800 && unit < 0xdc00 &&
+		    (unit_at(text, len, i + 6) & ~0x3ff) == 0xdc00) {
+			i += 11; /* both halves */
+			continue;
+		}
+		if (!unit || (unit >= 0xd800 && unit < 0xe000)) {
 			buffer_append(scratch, text + *from, i - *from);
 			buffer_append(scratch, "\\ufffd", 6);
 			*from = i + 6;
@@ -229,6 +254,25 @@ bool text_is_utf8(const char *text, size_t len)
 			return false;
 	}
 	return true;
+}
+
+char *utf8_replaced(const char *s)
+{
+	static const char mark[] = "\xef\xbf\xbd";
+	char *out = xmalloc(3 * strlen(s) + 1);
+	size_t len = 0;
+
+	while (*s) {
+		size_t left = strnlen(s, 4), n = 1;
+		while (n <= left && !text_is_utf8(s, n))
+			n++;
+		bool good = n <= left;
+		memcpy(out + len, good ? s : mark, good ? n : 3);
+		len += good ? n : 3;
+		s += good ? n : 1;
+	}
+	out[len] = 0;
+	return out;
 }
 
 size_t utf8_length(const char *s)

@@ -7,7 +7,7 @@
 #include "arena.h"
 #include "json.h"
 
-enum { EMPTY, UNMET, MET, GONE };
+enum { EMPTY, UNMET, MET, GONE, SURE, STATES }; /* SURE: unmet, and asked for */
 
 enum { SLOTS_AT_FIRST = 1024 };
 
@@ -21,7 +21,7 @@ struct known {
 	uint8_t *states;
 	size_t slots; /* a power of two */
 	size_t used;  /* not EMPTY */
-	size_t counts[4];
+	size_t counts[STATES];
 };
 
 static void allocate(struct known *k, size_t slots)
@@ -176,34 +176,62 @@ int64_t known_version(const struct known *k, const char *id)
 	if (!to_guid(id, &g))
 		return -1;
 	size_t i = find(k, &g);
-	return k->states[i] == UNMET || k->states[i] == MET ? k->versions[i] : -1;
+	return k->states[i] != EMPTY && k->states[i] != GONE ? k->versions[i] : -1;
+}
+
+bool known_is_met(const struct known *k, const char *id)
+{
+	guid g;
+
+	return to_guid(id, &g) && k->states[find(k, &g)] == MET;
+}
+
+void known_sure(struct known *k, const char *id)
+{
+	guid g;
+
+	if (!to_guid(id, &g))
+		return;
+	size_t i = find(k, &g);
+	if (k->states[i] == UNMET)
+		set(k, &g, k->versions[i], SURE);
 }
 
 void known_unmeet(struct known *k)
 {
 	for (size_t i = 0; i < k->slots; i++)
-		if (k->states[i] == MET)
+		if (k->states[i] == MET || k->states[i] == SURE)
 			k->states[i] = UNMET;
-	k->counts[UNMET] += k->counts[MET];
-	k->counts[MET] = 0;
+	k->counts[UNMET] += k->counts[MET] + k->counts[SURE];
+	k->counts[MET] = k->counts[SURE] = 0;
 }
 
 size_t known_alive(const struct known *k)
 {
-	return k->counts[UNMET] + k->counts[MET];
+	return known_unmet(k) + k->counts[MET];
 }
 
 size_t known_unmet(const struct known *k)
 {
-	return k->counts[UNMET];
+	return k->counts[UNMET] + k->counts[SURE];
 }
 
-bool known_next_unmet(const struct known *k, size_t *at, char id[37])
+static bool next(const struct known *k, size_t *at, bool sure, char id[37])
 {
 	for (; *at < k->slots; ++*at)
-		if (k->states[*at] == UNMET) {
+		if (k->states[*at] == UNMET || (sure && k->states[*at] == SURE)) {
 			to_text(&k->ids[(*at)++], id);
 			return true;
 		}
 	return false;
+}
+
+bool known_next_unmet(const struct known *k, size_t *at, char id[37])
+{
+	return next(k, at, true, id);
+}
+
+bool known_next_unsure(const struct known *k, size_t *at, char id[37])
+{
+	return next(k, at, false, id);
 }

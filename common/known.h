@@ -25,10 +25,17 @@ bool known_gone(struct known *k, const char *id);			    /* it is deleted */
 /* The version of an id that lives, or -1. */
 int64_t known_version(const struct known *k, const char *id);
 
+/* Was an id that lives met by the pass? */
+bool known_is_met(const struct known *k, const char *id);
+
 /* A new pass: nobody is met. */
 void known_unmeet(struct known *k);
 size_t known_alive(const struct known *k);
 size_t known_unmet(const struct known *k); /* alive and not met */
+/* It was asked for and is not there: unmet for sure. */
+void known_sure(struct known *k, const char *id);
+/* The next that is unmet and not sure. */
+bool known_next_unsure(const struct known *k, size_t *at, char id[37]);
 /* The next id that lives and was not met, from *at on (0 at first); false when there is none.
  * known_gone() of that id is allowed while walking. */
 bool known_next_unmet(const struct known *k, size_t *at, char id[37]);

@@ -158,8 +158,9 @@ static void check_parent(const struct field_config *c, const struct column *look
 	if (!*c->link)
 		return; /* said already */
 	if (!c->link_table) {
-		problem(p, field_place(c, "to"), "the link leads to %s, which no flow loads",
-			c->link);
+		problem(p, field_place(c, "to"), "the link leads to %s, which no flow loads%s%s%s",
+			c->link, c->link_like ? "; did you mean \"" : "",
+			c->link_like ? c->link_like : "", c->link_like ? "\"?" : "");
 		return;
 	}
 	for (size_t i = 0; i < lookup->target_count && !found; i++)

@@ -49,7 +49,7 @@ static enum result read_answer(struct oauth *o, const struct http_response *res,
 		r = error_retry(err, "token", "%s answered %d without a usable token", o->token_url,
 				res->status);
 		if (res->retry_after_ms > 0)
-			err->not_before = mono_add(now, res->retry_after_ms);
+			err->not_before = mono_add(mono_now(), res->retry_after_ms);
 	}
 	cJSON_Delete(json);
 	return r;

@@ -109,6 +109,13 @@ static enum result dataverse_open(struct stage *s, void **state, const struct re
 		record_new(&x->checkpoint_class, &x->checkpoint);
 	if (r == OK)
 		r = check_live(x, err);
+	/* Dynamics is there and says when: a term waits so long, and its first page is compared. */
+	if (r == RETRY && strcmp(err->reason, "no-response") && strcmp(err->reason, "timed-out")) {
+		x->told = err->not_before;
+		log_warn("the metadata could not be compared yet", "reason", err->reason, "error",
+			 err->text, NULL);
+		r = OK;
+	}
 	if (r != OK) {
 		dataverse_close(x);
 		return r;
@@ -139,6 +146,7 @@ static void dataverse_reset(void *state)
 {
 	struct extraction *x = state;
 
+	*x->metadata_version = 0;
 	position_free(&x->at);
 	position_init(&x->at);
 	known_free(x->known);
@@ -149,7 +157,8 @@ static void dataverse_reset(void *state)
 	seen_clear(x->ids);
 	seen_clear(x->recent);
 	seen_clear(x->recent_before);
-	x->recent_loaded = false;
+	x->recent_loaded = x->late = false;
+	x->top_gone = 0;
 	x->restored = false;
 	forget_requests(x);
 	x->topic_read = x->scan_resumed = x->ids_partial = false;
@@ -197,23 +206,37 @@ static enum result dataverse_request(void *state, const char *key, const avro_va
 	return OK;
 }
 
-static enum result dataverse_begin(void *state, int32_t schema_id, struct error *err)
+enum result extraction_who(struct extraction *x, struct position *p, struct error *err)
 {
-	struct extraction *x = state;
-	enum changes changes = x->stage->flow->changes;
 	char organization[37];
 	enum result r = dataverse_whoami(&x->dataverse, mono_now(), organization, err);
 
 	if (r != OK)
 		return r;
-	x->schema_id = schema_id;
-	if (x->restored && strcmp(organization, x->at.organization))
+	if (*p->organization && strcmp(organization, p->organization))
 		return error_config(err, "other-organization",
 				    "%s is organization %s now, the checkpoint in %s is of %s; a "
 				    "different environment needs another \"name\"",
 				    x->dataverse.url, organization, x->stage->self->input,
-				    x->at.organization);
-	memcpy(x->at.organization, organization, sizeof x->at.organization);
+				    p->organization);
+	memcpy(p->organization, organization, sizeof p->organization);
+	return OK;
+}
+
+static enum result dataverse_begin(void *state, int32_t schema_id, struct error *err)
+{
+	struct extraction *x = state;
+	enum changes changes = x->stage->flow->changes;
+
+	if (mono_until(mono_now(), x->told)) {
+		error_retry(err, "told-to-wait", "%s wants no request yet", x->dataverse.url);
+		err->not_before = x->told;
+		return RETRY;
+	}
+	enum result r = extraction_who(x, &x->at, err);
+	if (r != OK)
+		return r;
+	x->schema_id = schema_id;
 	if (!x->at.page_size || x->at.page_size > x->stage->flow->page_size)
 		x->at.page_size = x->stage->flow->page_size;
 	if (!x->at.delta_page_size || x->at.delta_page_size > x->stage->flow->page_size)
@@ -221,7 +244,7 @@ static enum result dataverse_begin(void *state, int32_t schema_id, struct error 
 	x->scan_resumed = x->at.scan != SCAN_NONE && x->at.scan_pages;
 	x->ids_partial = strcmp(x->at.delta_link, x->at.delta_start) != 0;
 	x->interval_ms = x->stage->flow->poll_min_ms;
-	x->delta_due = mono_now();
+	x->delta_due = x->look_due = mono_now();
 	x->rate_since = x->reported = mono_now();
 	x->rate_rows = 0;
 	if (!x->restored) {
@@ -235,10 +258,12 @@ static enum result dataverse_begin(void *state, int32_t schema_id, struct error 
 	} else if (changes != CHANGES_TRACKING) {
 		/* Passes that compare with what is in memory begin again. */
 		position_set(&x->at.delta_link, "");
+		position_set(&x->at.delta_start, "");
 		if (changes == CHANGES_FULL && x->at.scan != SCAN_NONE)
 			scan_begin(x, &x->at, x->at.scan, wall_now());
-	} else if (!*x->at.delta_link && x->at.scan == SCAN_NONE) {
-		scan_begin(x, &x->at, SCAN_RECONCILE, wall_now()); /* "changes" was another */
+	} else if (!*x->at.delta_start) {
+		position_set(&x->at.delta_link,
+			     ""); /* "changes" was another: the link is of a poll */
 	}
 	return OK;
 }
@@ -268,9 +293,9 @@ enum result extraction_page(struct extraction *x, const char *url, bool track, i
 	if (r != OK || !page->metadata_version ||
 	    !strcmp(page->metadata_version, x->metadata_version))
 		return r;
-	/* Somebody changed a table; perhaps ours. */
-	if (*x->metadata_version)
-		r = check_live(x, err);
+	/* Somebody changed a table, perhaps ours; or it is the first page of a term, and a standby has
+	 * waited for long. */
+	r = check_live(x, err);
 	if (r == OK) {
 		snprintf(x->metadata_version, sizeof x->metadata_version, "%s",
 			 page->metadata_version);
@@ -325,6 +350,7 @@ static bool begin_again(struct extraction *x, struct position *p, enum result r,
 			const struct error *err)
 {
 	bool refused = r == REJECT && *p->scan_link;
+	bool expired = r == RETRY && *p->scan_link && !strcmp(err->reason, "expired-delta-token");
 
 	if (r == REJECT && p->scan == SCAN_SINCE && !*p->scan_link) {
 		log_error("Dynamics does not answer this question; it is dropped", "table",
@@ -333,9 +359,9 @@ static bool begin_again(struct extraction *x, struct position *p, enum result r,
 		return true;
 	}
 
-	if (!refused && !(r == RETRY && extraction_is_trouble(err)))
+	if (!expired && !refused && !(r == RETRY && extraction_is_trouble(err)))
 		return false;
-	if (++x->scan_trouble < TROUBLE_MAX)
+	if (!expired && ++x->scan_trouble < TROUBLE_MAX)
 		return false;
 	x->scan_trouble = 0;
 	scan_restart(x, p, now);
@@ -362,13 +388,30 @@ static enum result changes(struct extraction *x, struct extract_output *o, struc
 			   wall_time now, int64_t *rows, struct error *err)
 {
 	bool track = x->stage->flow->changes == CHANGES_TRACKING, more = false;
-	enum result r = (track ? delta_step : poll_step)(x, o, p, now, &more, rows, err);
+	bool begins = !strcmp(p->delta_link, p->delta_start), healed = false;
+	enum result r = begins ? restored_look(x, p, now, &healed, err) : OK;
 
+	if (healed)
+		return OK;
+	if (r == OK)
+		r = (track ? delta_step : poll_step)(x, o, p, now, &more, rows, err);
 	if (r == RETRY && lighten(x, p, false, now, err))
 		return OK;
 	x->trouble = r == RETRY && extraction_is_trouble(err) ? x->trouble + 1 : 0;
-	if (r != OK)
+	bool refused = r == REJECT && !track && *p->delta_link;
+	if (refused || (!track && x->trouble >= TROUBLE_MAX)) {
+		log_error("the poll begins again", "table", x->stage->table->name, "error",
+			  err->text, NULL);
+		position_set(&p->delta_link, "");
+		seen_clear(x->links);
+		x->trouble = 0;
+		x->delta_due = mono_add(mono_now(), x->interval_ms);
+		return OK;
+	}
+	if (r != OK) {
+		x->look_due = mono_now();
 		return r;
+	}
 	x->heavy = 0;
 	if (*rows)
 		x->interval_ms = x->stage->flow->poll_min_ms;
@@ -384,14 +427,14 @@ static enum result changes(struct extraction *x, struct extract_output *o, struc
 
 /* ---- a step ----------------------------------------------------------------------------------- */
 
-/* Begins what an operator asked for, when it can be begun; returns it, or NULL. */
+/* Begins what an operator asked for, when no read is under way: an approval is of rows that are gone
+ * when all are read once more, and a read under way may have passed where they are. Returns it, or
+ * NULL. */
 static const struct request *begin_request(struct extraction *x, struct position *p, wall_time now)
 {
 	const struct request *q = x->requests;
-	bool idle = p->scan == SCAN_NONE;
 
-	if (!x->request_count ||
-	    !(idle || (q->kind == REQUEST_APPROVE && p->scan == SCAN_RECONCILE)))
+	if (!x->request_count || p->scan != SCAN_NONE)
 		return NULL;
 	bool approve = q->kind == REQUEST_APPROVE;
 	log_info("asked by an operator", "what", approve ? "approve" : "full read", "deletes",
@@ -400,8 +443,7 @@ static const struct request *begin_request(struct extraction *x, struct position
 		p->approved = q->deletes;
 	else
 		p->since = q->since;
-	if (idle)
-		scan_begin(x, p, !approve && p->since.ms ? SCAN_SINCE : SCAN_RECONCILE, now);
+	scan_begin(x, p, !approve && p->since.ms ? SCAN_SINCE : SCAN_RECONCILE, now);
 	return q;
 }
 
@@ -427,7 +469,8 @@ static enum result step(struct extraction *x, struct extract_output *o, struct p
 	int64_t rows = 0;
 	enum result r = OK;
 
-	if (full && due && p->scan == SCAN_NONE)
+	bool lost = x->stage->flow->changes == CHANGES_TRACKING && !*p->delta_link;
+	if (p->scan == SCAN_NONE && (lost || (full && due)))
 		scan_begin(x, p, SCAN_RECONCILE, now);
 	if (follows(x, p) && due) {
 		r = changes(x, o, p, now, &rows, err);

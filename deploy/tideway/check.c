@@ -10,7 +10,9 @@
 #include "campaign.h"
 #include "command.h"
 #include "dataverse.h"
+#include "json.h"
 #include "mapping.h"
+#include "requests.h"
 
 struct checker {
 	const struct config *c;
@@ -211,30 +213,34 @@ static void close_live(struct checker *k)
 
 /* ---- the command ------------------------------------------------------------------------------ */
 
-/* Reads count, too.  Microsoft, "requests limits and allocations": the base of a tenant. */
-enum { REQUESTS_A_DAY = 500000 };
-
-static void print_requests(const struct config *c)
+/* What is asked of Dynamics a day, with the rows of tables that are read in full. */
+static struct requests count_requests(struct checker *k)
 {
-	int64_t quiet = 0, busy = 0;
+	int64_t *rows = xcalloc(k->c->flow_count + 1, sizeof *rows);
+	struct error ignored; /* then it is not known */
 
-	for (size_t i = 0; i < c->flow_count; i++) {
-		const struct flow *f = &c->flows[i];
-		if (f->kind == FLOW_EMAIL_EVENTS)
-			continue;
-		quiet += 86400000 / f->poll_ms;
-		busy += 86400000 / f->poll_min_ms;
+	for (size_t i = 0; i < k->c->flow_count; i++) {
+		const struct flow *f = &k->c->flows[i];
+		rows[i] = -1;
+		if (f->kind != FLOW_EMAIL_EVENTS && f->changes == CHANGES_FULL && k->http &&
+		    !k->notes[0] &&
+		    dataverse_count(&k->dataverse, f->table, mono_now(), &rows[i], &ignored) != OK)
+			rows[i] = -1;
 	}
-	if (busy)
-		printf(
-		    "asking Dynamics for changes takes %lld requests a day when all is quiet, %lld "
-		    "when something always changes: %.1f and %.1f %% of the %d that a tenant has "
-		    "at least\n",
-		    (long long)quiet, (long long)busy, 100.0 * (double)quiet / REQUESTS_A_DAY,
-		    100.0 * (double)busy / REQUESTS_A_DAY, REQUESTS_A_DAY);
+	struct requests r = requests_of(k->c, rows);
+	free(rows);
+	return r;
 }
 
-static void print_json(const struct checker *k)
+/* A file's name need not be UTF-8. */
+static void add_text(cJSON *object, const char *name, const char *text)
+{
+	_cleanup_(freep) char *clean = utf8_replaced(text);
+
+	cJSON_AddStringToObject(object, name, clean);
+}
+
+static void print_json(struct checker *k)
 {
 	cJSON *all = cJSON_CreateObject(), *list = cJSON_AddArrayToObject(all, "mistakes");
 	cJSON *notes = cJSON_AddArrayToObject(all, "notes");
@@ -242,21 +248,28 @@ static void print_json(const struct checker *k)
 	for (size_t i = 0; i < k->problems.count; i++) {
 		const struct problem *p = &k->problems.items[i];
 		cJSON *one = cJSON_CreateObject();
-		cJSON_AddStringToObject(one, "file", p->at.file ? p->at.file : "");
+		add_text(one, "file", p->at.file ? p->at.file : "");
 		cJSON_AddNumberToObject(one, "line", p->at.line);
 		cJSON_AddNumberToObject(one, "column", p->at.column);
-		cJSON_AddStringToObject(one, "text", p->text);
+		add_text(one, "text", p->text);
 		cJSON_AddItemToArray(list, one);
 	}
-	for (int i = 0; i < 2; i++)
-		if (k->notes[i])
-			cJSON_AddItemToArray(notes, cJSON_CreateString(k->notes[i]));
+	for (int i = 0; i < 2; i++) {
+		if (!k->notes[i])
+			continue;
+		_cleanup_(freep) char *clean = utf8_replaced(k->notes[i]);
+		cJSON_AddItemToArray(notes, cJSON_CreateString(clean));
+	}
+	if (k->c && !k->problems.count) {
+		struct requests r = count_requests(k);
+		cJSON_AddItemToObject(all, "requests_a_day", requests_json(&r));
+	}
 	_cleanup_(freep) char *text = cJSON_Print(all);
 	puts(text);
 	cJSON_Delete(all);
 }
 
-static void print_text(const struct checker *k)
+static void print_text(struct checker *k)
 {
 	size_t n = k->problems.count, flows = k->c ? k->c->flow_count : 0;
 
@@ -271,7 +284,8 @@ static void print_text(const struct checker *k)
 		fprintf(stderr, "%zu mistake%s\n", n, n == 1 ? "" : "s");
 	} else {
 		printf("%s: %zu flow%s, no mistakes\n", k->c->path, flows, flows == 1 ? "" : "s");
-		print_requests(k->c);
+		struct requests r = count_requests(k);
+		requests_print(&r);
 	}
 }
 
@@ -317,8 +331,6 @@ int command_check(int argc, char **argv)
 	/* Connections with mistakes in them lead nowhere. */
 	if (c && !offline && !k.problems.count)
 		open_live(&k);
-	if (c)
-		kafka_check(c, &k.problems);
 	for (size_t i = 0; c && i < c->flow_count; i++) {
 		const struct flow *f = &c->flows[i];
 		if (f->kind != FLOW_EMAIL_EVENTS)

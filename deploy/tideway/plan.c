@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 #include <uthash.h>
 
 #include "arena.h"
@@ -13,11 +14,10 @@
 #include "compare.h"
 #include "json.h"
 #include "mapping.h"
+#include "price.h"
 #include "wire.h"
 
 enum { SAMPLE_DEFAULT = 100, READ_IDLE_MS = 15000 };
-/* What the loader sends for each; a create is found out by a PATCH first. */
-enum { CALLS_CREATE = 2, CALLS_UPDATE = 1, CALLS_DELETE = 1 };
 
 /* The last thing that the topic says of a key. */
 struct row {
@@ -45,8 +45,9 @@ struct planner {
 	struct registry *registry;
 	struct wire *wire;
 	struct campaign campaign;
+	struct price *price;
 	avro_value_t source, target;
-	long counts[OUTCOMES], gets;
+	long counts[OUTCOMES], calls[OUTCOMES], gets, forced;
 	bool said_missing, lacks;
 };
 
@@ -57,7 +58,7 @@ static bool wanted(const struct planner *p, const rd_kafka_message_t *m)
 	rd_kafka_timestamp_type_t type;
 
 	if (p->key)
-		return strlen(p->key) == m->key_len && !memcmp(p->key, m->key, m->key_len);
+		return strlen(p->key) == m->key_len && !strncasecmp(p->key, m->key, m->key_len);
 	return p->since.ms < 0 || rd_kafka_message_timestamp(m, &type) >= p->since.ms;
 }
 
@@ -87,7 +88,16 @@ static bool collect(void *arg, const rd_kafka_message_t *m)
 	return true;
 }
 
-static enum result read_topic(struct planner *p, struct error *err)
+static bool is_planned(void *arg, const void *key, size_t len)
+{
+	struct planner *p = arg;
+	struct row *row;
+
+	HASH_FIND(hh, p->rows, key, len, row);
+	return row;
+}
+
+static enum result read_topics(struct planner *p, struct error *err)
 {
 	struct pipeline pipeline;
 	char client[PIPELINE_NAME_MAX];
@@ -101,6 +111,8 @@ static enum result read_topic(struct planner *p, struct error *err)
 	if (r == OK)
 		r = kafka_read_all(reader, pipeline.stages[STAGE_TRANSFORM].input, READ_IDLE_MS,
 				   collect, p, err);
+	if (r == OK)
+		r = price_read(p->price, p->c, reader, p->wire, is_planned, p, err);
 	rd_kafka_consumer_close(reader);
 	rd_kafka_destroy(reader);
 	return r;
@@ -161,14 +173,39 @@ static void print_change(void *arg, const char *path, const char *was, const cha
 	printf("          %s: \"%s\" -> \"%s\"\n", path, was, now);
 }
 
+/* As the loader finds it: by its key, or by a published filter. NULL: there is none. */
 static enum result have(struct planner *p, const char *key, cJSON **record, struct error *err)
 {
+	const struct flow *f = p->flow;
+	struct buffer path = BUFFER(8192);
+
 	p->gets++;
-	return campaign_record(&p->campaign, p->resource->path, key, mono_now(), record, err);
+	if (!f->filter_name)
+		return campaign_record(&p->campaign, p->resource->path, key, mono_now(), record,
+				       err);
+	buffer_printf(&path, "%s/%s?%s=", p->resource->path, f->filter_name, f->filter_parameter);
+	http_escape(&path, key);
+	enum result r = campaign_record(&p->campaign, path.data, NULL, mono_now(), record, err);
+	cJSON *list = *record;
+	*record = cJSON_DetachItemFromArray(cJSON_GetObjectItemCaseSensitive(list, "content"), 0);
+	cJSON_Delete(list);
+	buffer_free(&path);
+	return r;
 }
 
-static enum result plan_delete(struct planner *p, const char *key, const char *why,
-			       enum outcome *out, struct error *err)
+static void add_price(struct planner *p, enum outcome outcome, const char *key,
+		      const avro_value_t *change, const struct body *body, bool there)
+{
+	struct priced it = {key, change, body, there, outcome != UNCHANGED};
+	bool forced;
+
+	p->calls[outcome] += price_of(p->price, &it, &forced);
+	p->forced += forced;
+}
+
+/* change: NULL for a tombstone alone. */
+static enum result plan_delete(struct planner *p, const char *key, const avro_value_t *change,
+			       const char *why, enum outcome *out, struct error *err)
 {
 	cJSON *record = NULL;
 	enum result r = have(p, key, &record, err);
@@ -176,6 +213,8 @@ static enum result plan_delete(struct planner *p, const char *key, const char *w
 	*out = record ? DELETE : UNCHANGED;
 	if (record)
 		printf("delete  %s  (%s)\n", key, why);
+	if (r == OK)
+		add_price(p, *out, key, change, NULL, record);
 	cJSON_Delete(record);
 	return r;
 }
@@ -185,6 +224,7 @@ static enum result plan_write(struct planner *p, const char *key, const char *wh
 {
 	struct body body;
 	cJSON *record = NULL;
+	const char *head = key;
 	enum result r = body_of(p->mapping, &p->target, &body, err);
 
 	if (r != OK)
@@ -196,11 +236,13 @@ static enum result plan_write(struct planner *p, const char *key, const char *wh
 		printf("create  %s\n", key);
 		compare_body(p->mapping, body.create, NULL, print_new, NULL);
 	} else if (r == OK && record &&
-		   compare_body(p->mapping, body.patch, record, print_change, &key)) {
+		   compare_body(p->mapping, body.patch, record, print_change, &head)) {
 		*out = UPDATE;
 		if (why)
 			printf("          (%s)\n", why);
 	}
+	if (r == OK)
+		add_price(p, *out, key, &p->target, &body, record);
 	cJSON_Delete(record);
 	body_free(&body);
 	return r;
@@ -216,7 +258,7 @@ static enum result plan_row(struct planner *p, const struct row *row, enum outco
 	if (!row->value) {
 		*out = LEFT_OUT;
 		return mapping_passes_tombstones(p->mapping)
-			   ? plan_delete(p, row->key, "deleted", out, err)
+			   ? plan_delete(p, row->key, NULL, "deleted", out, err)
 			   : OK;
 	}
 	r = decode(p, row, err);
@@ -232,7 +274,7 @@ static enum result plan_row(struct planner *p, const struct row *row, enum outco
 		return OK;
 	}
 	change_get_head(&p->target, &head);
-	return head.op == CHANGE_DELETE ? plan_delete(p, row->key, change.why, out, err)
+	return head.op == CHANGE_DELETE ? plan_delete(p, row->key, &p->target, change.why, out, err)
 					: plan_write(p, row->key, change.why, out, err);
 }
 
@@ -256,15 +298,26 @@ static void print_summary(const struct planner *p)
 {
 	static const char *const names[OUTCOMES] = {"create",	 "update",   "delete",
 						    "unchanged", "left out", "reject"};
-	long calls = CALLS_CREATE * p->counts[CREATE] + CALLS_UPDATE * p->counts[UPDATE] +
-		     CALLS_DELETE * p->counts[DELETE];
+	long calls = 0;
 
 	printf("\n");
-	for (int i = 0; i < OUTCOMES; i++)
+	for (int i = 0; i < OUTCOMES; i++) {
 		printf("%-10s %ld\n", names[i], p->counts[i]);
-	printf("to do it would take %ld requests (a create %d, an update %d, a delete %d); to find "
-	       "out took %ld\n",
-	       calls, CALLS_CREATE, CALLS_UPDATE, CALLS_DELETE, p->gets);
+		calls += p->calls[i];
+	}
+	/* What Campaign has already may be news to the loader: it writes it, to be sure. */
+	printf("to do it would take %ld requests (create %ld, update %ld, delete %ld, unchanged "
+	       "%ld); to "
+	       "find out took %ld\n",
+	       calls, p->calls[CREATE], p->calls[UPDATE], p->calls[DELETE], p->calls[UNCHANGED],
+	       p->gets);
+	if (p->forced)
+		printf("%ld of them load-campaign has written so before, and somebody has changed "
+		       "them in "
+		       "Campaign: it writes them with their next change, or by `tideway replay "
+		       "--stage "
+		       "load-campaign --force`\n",
+		       p->forced);
 }
 
 /* ---- the command ------------------------------------------------------------------------------ */
@@ -299,24 +352,33 @@ static int run(struct planner *p)
 	p->http = http_new("tideway/" TIDEWAY_VERSION, NULL);
 	p->registry = registry_new(p->http, p->c->registry.url, g->client_id, g->client_secret);
 	p->wire = wire_new(p->registry);
+	p->price = price_new(p->flow);
 	campaign_init(&p->campaign, p->http, a->url, a->credentials.token_url,
 		      a->credentials.client_id, a->credentials.client_secret, a->credentials.scope);
 	record_new(&mapping_source(p->mapping)->record, &p->source);
 	record_new(mapping_target(p->mapping), &p->target);
-	enum result r = read_topic(p, &err);
+	enum result r = read_topics(p, &err);
 	if (r == OK)
 		r = plan_rows(p, &err);
-	if (r == OK)
+	bool absent = r == OK && p->key && !p->rows;
+	if (absent)
+		fprintf(
+		    stderr,
+		    "tideway plan: the topic has no row with the key %s: it was never read, or is "
+		    "deleted and forgotten\n",
+		    p->key);
+	else if (r == OK)
 		print_summary(p);
 	avro_value_decref(&p->source);
 	avro_value_decref(&p->target);
+	price_free(p->price);
 	campaign_free(&p->campaign);
 	wire_free(p->wire);
 	registry_free(p->registry);
 	http_free(p->http);
 	if (r != OK)
 		return command_fail(&err);
-	return p->counts[REJECTED] ? 1 : EXIT_OK;
+	return absent || p->counts[REJECTED] ? 1 : EXIT_OK;
 }
 
 static void release(struct planner *p)

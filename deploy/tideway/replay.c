@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "json.h"
+#include "metadata.h"
 #include "request.h"
 #include "rewind.h"
 
@@ -30,6 +31,19 @@ static int from_source(const struct config *c, const struct flow *f, const char 
 	if (since && (!datetime_parse(since, strlen(since), true, &q.since) || q.since.ms <= 0)) {
 		fprintf(stderr, "tideway replay: --since wants a time with a zone, like "
 				"2026-01-31T00:00:00Z\n");
+		return EXIT_PERMANENT;
+	}
+	struct table *table = NULL;
+	struct error err;
+	if (since && table_load(c->metadata_dir, f->table, &table, &err) != OK)
+		return command_fail(&err);
+	bool modified = !since || table_column(table, "modifiedon");
+	table_free(table);
+	if (!modified) {
+		fprintf(stderr,
+			"tideway replay: %s has no modifiedon: without --since all its rows are "
+			"read\n",
+			f->table);
 		return EXIT_PERMANENT;
 	}
 	int status = request_send(c, f, &q);
@@ -87,7 +101,8 @@ int command_replay(int argc, char **argv)
 		return status;
 	bool source = from && !strcmp(from, "source");
 	struct rewind how = {.from = from, .force = force};
-	if (!flow_name || !from || (source ? stage_name || force : !stage_name || since) ||
+	if (!flow_name || !from ||
+	    (source ? stage_name || force || max_deletes : !stage_name || since) ||
 	    (max_deletes && !text_to_int(max_deletes, 0, INT64_MAX, &how.max_deletes))) {
 		fprintf(stderr,
 			"tideway replay: wants --flow NAME --stage NAME --from WHERE [--force], or "

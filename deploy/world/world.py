@@ -180,10 +180,16 @@ def topic_keys(world, topic, extra=()):
             (line.split("\t") for line in out.splitlines())]
 
 
+def each_message(world, topic, *options):
+    """The decoded messages of a topic, one after the other: deploy/world/decode."""
+    with subprocess.Popen([os.path.join(TOP, "deploy/world/decode"), topic, *options], env=world.env,
+                          stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as decode:
+        for line in decode.stdout:
+            yield json.loads(line)
+        why = decode.stderr.read()
+    if decode.returncode:
+        raise Failure(f"decode {topic} exited with {decode.returncode}: {why}")
+
+
 def topic_messages(world, topic, *options):
-    """The decoded messages of a topic: deploy/world/decode."""
-    r = subprocess.run([os.path.join(TOP, "deploy/world/decode"), topic, *options], env=world.env,
-                       capture_output=True, text=True, check=False)
-    if r.returncode:
-        raise Failure(f"decode {topic} exited with {r.returncode}: {r.stderr}")
-    return [json.loads(line) for line in r.stdout.splitlines()]
+    return list(each_message(world, topic, *options))

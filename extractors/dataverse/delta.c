@@ -16,34 +16,6 @@
 #include "json.h"
 #include "log.h"
 
-/* Drops the delta link: a full read finds what it would have said. */
-static enum result heal(struct extraction *x, struct position *p, wall_time now, const char *why,
-			const char *text)
-{
-	log_error(why, "table", x->stage->table->name, "error", text, "cure",
-		  "a full read, and a delete for each row that is gone", NULL);
-	position_set(&p->delta_link, "");
-	position_set(&p->delta_start, "");
-	seen_clear(x->ids);
-	x->ids_partial = false;
-	x->trouble = 0;
-	scan_begin(x, p, SCAN_RECONCILE, now);
-	return OK;
-}
-
-/* A change of now has a version above all that was seen before its token was given. */
-static bool is_restored(const struct position *p, const struct dataverse_page *page)
-{
-	const cJSON *row;
-	const char *id;
-	int64_t version;
-
-	cJSON_ArrayForEach(row, page->rows) if (!dataverse_is_delete(row, &id) &&
-						json_int(row, "versionnumber", &version) &&
-						version <= p->floor) return true;
-	return false;
-}
-
 static bool lower_id(const char *id, char out[37])
 {
 	if (!text_is_guid(id))
@@ -58,7 +30,8 @@ static bool lower_id(const char *id, char out[37])
 static enum result find_deletes(struct extraction *x, const struct dataverse_page *page,
 				char (**out)[37], size_t *count, struct error *err)
 {
-	char(*ids)[37] = xcalloc((size_t)cJSON_GetArraySize(page->rows) + 1, sizeof *ids);
+	size_t most = (size_t)cJSON_GetArraySize(page->rows) + 1, doubtful = 0;
+	char(*ids)[37] = xcalloc(most, sizeof *ids), (*asked)[37] = xcalloc(most, sizeof *asked);
 	struct seen *here = seen_new();
 	enum result r = OK;
 	const cJSON *row;
@@ -76,20 +49,27 @@ static enum result find_deletes(struct extraction *x, const struct dataverse_pag
 	}
 	cJSON_ArrayForEach(row, page->rows)
 	{
-		bool there = false;
 		if (r != OK || !dataverse_is_delete(row, &id))
 			continue;
-		if (!lower_id(id, ids[*count])) {
+		if (!lower_id(id, ids[*count]))
 			r = error_retry(err, "bad-page", "a deletion without a usable id");
-			continue;
-		}
-		if (x->ids_partial || seen_has(here, ids[*count], 36) ||
-		    seen_has(x->ids, ids[*count], 36))
-			r = dataverse_exists(&x->dataverse, x->stage->table, ids[*count],
-					     mono_now(), &there, err);
-		*count += r == OK && !there;
+		else if (x->ids_partial || seen_has(here, ids[*count], 36) ||
+			 seen_has(x->ids, ids[*count], 36))
+			memcpy(asked[doubtful++], ids[*count], sizeof *asked);
+		else
+			++*count;
+	}
+	for (size_t i = 0; r == OK && i < doubtful; i += DATAVERSE_ASK_MAX) {
+		size_t n = doubtful - i < DATAVERSE_ASK_MAX ? doubtful - i : DATAVERSE_ASK_MAX;
+		bool there[DATAVERSE_ASK_MAX];
+		r = dataverse_ask(&x->dataverse, x->stage->table, (const char(*)[37])(asked + i), n,
+				  mono_now(), there, err);
+		for (size_t k = 0; r == OK && k < n; k++)
+			if (!there[k])
+				memcpy(ids[(*count)++], asked[i + k], sizeof *ids);
 	}
 	seen_free(here);
+	free(asked);
 	return r;
 }
 
@@ -106,20 +86,23 @@ static void end_pass(struct extraction *x, struct position *p, const char *delta
 	seen_clear(x->links);
 	seen_clear(x->ids);
 	x->ids_partial = false;
+	seen_clear(x->recent);
+	x->late = false;
 }
 
 static enum result take_page(struct extraction *x, struct extract_output *o, struct position *p,
 			     const struct dataverse_page *page, wall_time now, int64_t *rows,
 			     struct error *err)
 {
-	struct page_use use = {.origin = ORIGIN_DELTA, .meet = true, .ids = true};
+	struct page_use use = {.origin = ORIGIN_DELTA, .meet = true, .ids = true, .recent = true};
 	char(*gone)[37] = NULL;
 	size_t count = 0;
 	enum result r = OK;
 
 	if (page->next)
 		r = extraction_check_next(x, p->delta_link, page->next, err);
-	else if (!page->delta && cJSON_GetArraySize(page->rows))
+	else if (!page->delta &&
+		 (cJSON_GetArraySize(page->rows) || strcmp(p->delta_link, p->delta_start)))
 		r = error_retry(err, "no-delta-link", "the last page has no delta link");
 	if (r == OK)
 		r = find_deletes(x, page, &gone, &count, err);
@@ -131,6 +114,13 @@ static enum result take_page(struct extraction *x, struct extract_output *o, str
 	return r;
 }
 
+static enum result heal(struct extraction *x, struct position *p, wall_time now, const char *why,
+			const struct error *err)
+{
+	scan_heal(x, p, now, why, err->text);
+	return OK;
+}
+
 enum result delta_step(struct extraction *x, struct extract_output *o, struct position *p,
 		       wall_time now, bool *more, int64_t *rows, struct error *err)
 {
@@ -138,10 +128,10 @@ enum result delta_step(struct extraction *x, struct extract_output *o, struct po
 	enum result r = extraction_page(x, p->delta_link, true, p->delta_page_size, &page, err);
 
 	if (r == RETRY && !strcmp(err->reason, "expired-delta-token"))
-		return heal(x, p, now, "the delta token has expired", err->text);
+		return heal(x, p, now, "the delta token has expired", err);
 	/* A fresh token that is not taken would lead from one full read to the next: slowly, then. */
 	if (r == REJECT && (x->token_proved || x->trouble + 1 >= TROUBLE_MAX))
-		return heal(x, p, now, "the delta token is not taken", err->text);
+		return heal(x, p, now, "the delta token is not taken", err);
 	if (r == REJECT) {
 		snprintf(err->reason, sizeof err->reason, "bad-page");
 		return RETRY;
@@ -149,10 +139,10 @@ enum result delta_step(struct extraction *x, struct extract_output *o, struct po
 	if (r != OK)
 		return r;
 	x->token_proved = true;
-	if (is_restored(p, &page)) {
+	if (restored_shows(p, &page)) {
 		dataverse_page_free(&x->dataverse, &page);
-		p->version = p->floor = p->version_before = 0;
-		return heal(x, p, now, "the environment was restored to lower versions", "");
+		restored_heal(x, p, now);
+		return OK;
 	}
 	r = take_page(x, o, p, &page, now, rows, err);
 	if (r == OK && page.next) {
@@ -164,6 +154,6 @@ enum result delta_step(struct extraction *x, struct extract_output *o, struct po
 	}
 	dataverse_page_free(&x->dataverse, &page);
 	if (r == RETRY && extraction_is_trouble(err) && x->trouble + 1 >= TROUBLE_MAX)
-		return heal(x, p, now, "changes cannot be read on", err->text);
+		return heal(x, p, now, "changes cannot be read on", err);
 	return r;
 }

@@ -6,6 +6,7 @@
  *   scan.c       reading all rows: the first time, to reconcile, since a time, to compare
  *   delta.c      reading changes by change tracking
  *   poll.c       reading changes by modifiedon or versionnumber
+ *   restored.c   noticing that the environment was restored to an earlier state
  *
  * A step reads one page.  It works on a copy of the position, which becomes the position when the
  * page's records and the copy are written: what a step changed and did not write is forgotten.
@@ -28,12 +29,12 @@ enum scan {
 enum { REQUEST_APPROVE, REQUEST_RESCAN };
 
 struct position {
-	char organization[37];
+	char organization[37], top[37];
 	char *select, *scan_link, *delta_link, *delta_start; /* owned */
-	int64_t epoch, version, version_before, floor;
+	int64_t epoch, version, version_before, floor, top_version;
 	enum scan scan;
 	int64_t scan_rows, scan_pages, expected, page_size, delta_page_size, held, approved;
-	wall_time scan_began, mark, since, saved;
+	wall_time scan_began, mark, since, doubted, saved;
 };
 
 struct request {
@@ -57,6 +58,7 @@ struct extraction {
 	struct position at;
 	struct request *requests; /* not yet begun, oldest first */
 	size_t request_count;
+	mono_time told; /* at the start: not to ask before */
 	mono_time delta_due;
 	int64_t interval_ms;	    /* between polls, now */
 	unsigned trouble;	    /* pages in a row that cannot be right: of changes, */
@@ -74,7 +76,11 @@ struct extraction {
 	struct seen *ids;		 /* delta: rows of this pass, for its deletes */
 	struct seen *recent, *recent_before; /* poll: versions of this pass and the last one */
 	bool recent_loaded;
+	bool late;	      /* x->recent has rows that the first delta after a scan repeats */
+	int64_t late_above;   /* their versions: above the highest when the scan began */
 	wall_time pass_began; /* poll */
+	mono_time look_due;   /* restored.c */
+	unsigned top_gone;    /* looks in a row that did not find the row */
 	mono_time reported;
 	mono_time rate_since;
 	int64_t rate_rows;
@@ -85,8 +91,9 @@ struct page_use {
 	enum change_origin origin;
 	bool compare; /* only rows whose version the topic does not know */
 	bool meet;    /* mark rows in x->known */
-	bool recent;  /* poll: x->recent suppresses what it has */
+	bool recent;  /* polls and deltas: x->recent suppresses what it has */
 	bool ids;     /* delta: x->ids remembers them */
+	bool late;    /* a scan: rows that changed since it began; the first delta repeats them */
 };
 
 /* position.c */
@@ -102,7 +109,7 @@ bool request_read(struct request *q, const avro_value_t *value);
 enum result position_save(struct extraction *x, struct extract_output *o, struct position *p,
 			  const char *request, wall_time now, struct error *err);
 
-/* rows.c */
+/* rows.c.  *count: rows and deletes that were not met before. */
 enum result rows_emit(struct extraction *x, struct extract_output *o, struct position *p,
 		      const struct dataverse_page *page, const struct page_use *use, wall_time now,
 		      int64_t *count, struct error *err);
@@ -121,12 +128,26 @@ void scan_restart(struct extraction *x, struct position *p, wall_time now);
 enum result scan_step(struct extraction *x, struct extract_output *o, struct position *p,
 		      wall_time now, struct error *err);
 
+/* The way changes were found leads nowhere: forgets it, and a full read finds what it would have said.
+ * why is for the log, text what the server said. */
+void scan_heal(struct extraction *x, struct position *p, wall_time now, const char *why,
+	       const char *text);
+
+/* restored.c: before a pass; *healed: it was restored, a full read has begun. */
+enum result restored_look(struct extraction *x, struct position *p, wall_time now, bool *healed,
+			  struct error *err);
+/* A page of a delta that only a restored environment can answer. */
+bool restored_shows(const struct position *p, const struct dataverse_page *page);
+void restored_heal(struct extraction *x, struct position *p, wall_time now);
+
 /* delta.c, poll.c: one page of changes. *more: the pass goes on at once. *rows: how many came. */
 enum result delta_step(struct extraction *x, struct extract_output *o, struct position *p,
 		       wall_time now, bool *more, int64_t *rows, struct error *err);
 enum result poll_step(struct extraction *x, struct extract_output *o, struct position *p,
 		      wall_time now, bool *more, int64_t *rows, struct error *err);
 
+/* dataverse.c: is this the environment whose checkpoint we have?  FATAL when it is another. */
+enum result extraction_who(struct extraction *x, struct position *p, struct error *err);
 /* dataverse.c: reads a page and looks at what every page may say: changed metadata. */
 enum result extraction_page(struct extraction *x, const char *url, bool track, int64_t page_size,
 			    struct dataverse_page *page, struct error *err);

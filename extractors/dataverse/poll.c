@@ -50,6 +50,7 @@ static void end_pass(struct extraction *x, struct position *p)
 	/* Rows that were written while the pass ran may have lower versions than it saw. */
 	p->floor = p->version_before;
 	p->version_before = p->version;
+	extraction_grow_pages(x, &p->delta_page_size);
 }
 
 enum result poll_step(struct extraction *x, struct extract_output *o, struct position *p,

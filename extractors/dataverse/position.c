@@ -28,6 +28,9 @@ enum {
 	CP_APPROVED,
 	CP_SINCE,
 	CP_REQUEST,
+	CP_TOP,
+	CP_TOP_VERSION,
+	CP_DOUBTED,
 	CP_SAVED_AT
 };
 enum { RQ_KIND, RQ_DELETES, RQ_SINCE };
@@ -85,6 +88,7 @@ void position_read(struct position *p, const avro_value_t *value)
 	avro_value_t scan = record_field(value, CP_SCAN);
 
 	snprintf(p->organization, sizeof p->organization, "%s", text_at(value, CP_ORGANIZATION));
+	snprintf(p->top, sizeof p->top, "%s", text_at(value, CP_TOP));
 	position_set(&p->select, text_at(value, CP_SELECT));
 	position_set(&p->scan_link, text_at(value, CP_SCAN_LINK));
 	position_set(&p->delta_link, text_at(value, CP_DELTA_LINK));
@@ -104,6 +108,8 @@ void position_read(struct position *p, const avro_value_t *value)
 	p->held = long_at(value, CP_HELD);
 	p->approved = long_at(value, CP_APPROVED);
 	p->since.ms = long_at(value, CP_SINCE);
+	p->top_version = long_at(value, CP_TOP_VERSION);
+	p->doubted.ms = long_at(value, CP_DOUBTED);
 	p->saved.ms = long_at(value, CP_SAVED_AT);
 }
 
@@ -149,7 +155,7 @@ static void progress(const struct extraction *x, const struct position *p, char 
 	} else {
 		n = (size_t)snprintf(out, size, "%s: %lld rows in %lld pages", names[p->scan],
 				     (long long)p->scan_rows, (long long)p->scan_pages);
-		if (p->expected > 0)
+		if (p->expected > 0 && p->expected >= p->scan_rows) /* it may be a day old */
 			n += (size_t)snprintf(out + n, size - n, ", %d %% of about %lld",
 					      (int)(100 * p->scan_rows / p->expected),
 					      (long long)p->expected);
@@ -159,7 +165,9 @@ static void progress(const struct extraction *x, const struct position *p, char 
 					      (long long)(x->rate_rows * 1000 / ms));
 	}
 	if (p->held)
-		n += (size_t)snprintf(out + n, size - n, "; %lld deletes held: tideway approve",
+		n += (size_t)snprintf(out + n, size - n,
+				      "; %lld deletes held: tideway approve, or replay "
+				      "--from source once the role is mended",
 				      (long long)p->held);
 	if (p->page_size < x->stage->flow->page_size)
 		snprintf(out + n, size - n, "; pages of %lld rows", (long long)p->page_size);
@@ -173,6 +181,7 @@ enum result position_save(struct extraction *x, struct extract_output *o, struct
 
 	p->saved = now;
 	put_text(c, CP_ORGANIZATION, p->organization);
+	put_text(c, CP_TOP, p->top);
 	put_text(c, CP_SELECT, p->select);
 	put_text(c, CP_SCAN_LINK, p->scan_link);
 	put_text(c, CP_DELTA_LINK, p->delta_link);
@@ -193,6 +202,8 @@ enum result position_save(struct extraction *x, struct extract_output *o, struct
 	put_long(c, CP_HELD, p->held);
 	put_long(c, CP_APPROVED, p->approved);
 	put_long(c, CP_SINCE, p->since.ms);
+	put_long(c, CP_TOP_VERSION, p->top_version);
+	put_long(c, CP_DOUBTED, p->doubted.ms);
 	f = record_field(c, CP_REQUEST);
 	record_set_null(&f);
 	put_long(c, CP_SAVED_AT, now.ms);

@@ -1,4 +1,5 @@
 /* rows.c - rows and deletes of a page as records, and what our own topic says of them. */
+#include <ctype.h>
 #include <string.h>
 
 #include "arena.h"
@@ -34,6 +35,11 @@ enum result rows_emit_delete(struct extraction *x, struct extract_output *o, str
 		r = extract_emit(o, id, NULL, 0, head.modified, now, err);
 	if (r == OK && x->known)
 		known_gone(x->known, id);
+	if (r == OK && !strcmp(p->top, id)) {
+		*p->top = 0;
+		x->top_gone = 0;
+		x->look_due = mono_now();
+	}
 	return r;
 }
 
@@ -49,53 +55,82 @@ static bool is_repeated(struct extraction *x, const struct page_use *use, const 
 {
 	char state[64];
 	size_t n = state_of(state, id, version);
-	bool repeated = seen_has(x->page_before, state, n);
+	bool repeated = seen_has(x->page_before, state, n) || seen_has(x->page, state, n);
 
 	seen_add(x->page, state, n);
+	if (use->late && version > x->late_above)
+		seen_add(x->recent, state, n);
 	if (use->recent) {
 		repeated |= seen_has(x->recent_before, state, n) || seen_has(x->recent, state, n);
 		seen_add(x->recent, state, n);
 	}
-	if (use->compare)
+	/* In a full read: the topic has it, or a change that came while it is under way. */
+	if (use->compare || (use->meet && x->known && known_is_met(x->known, id)))
 		repeated |= known_version(x->known, id) == version;
 	return repeated;
 }
 
-static enum result emit_row(struct extraction *x, struct extract_output *o, struct position *p,
-			    const cJSON *row, const struct page_use *use, wall_time now,
-			    int64_t number, struct error *err)
+/* id and version of a row; false when it has none, whatever else it is. */
+static bool read_identity(const struct extraction *x, const cJSON *row, char id[37],
+			  int64_t *version)
 {
 	const char *own = json_string(row, x->stage->table->primary_id);
+
+	if (!own || !text_is_guid(own) || !json_int(row, "versionnumber", version))
+		return false;
+	for (int i = 0; i < 37; i++)
+		id[i] = (char)tolower((unsigned char)own[i]);
+	return true;
+}
+
+/* What a row says whether or not it can be written: that it is there, at a version. */
+static bool note_row(struct extraction *x, struct position *p, const struct page_use *use,
+		     const char *id, int64_t version)
+{
+	/* A row that went back to a lower version: the environment was restored. */
+	if (use->compare && known_version(x->known, id) > version && p->epoch < p->scan_began.ms)
+		p->epoch = p->scan_began.ms;
+	bool repeated = is_repeated(x, use, id, version);
+	if (x->known && use->meet)
+		known_put(x->known, id, version, true);
+	if (use->ids)
+		seen_add(x->ids, id, 36);
+	if (version > p->version) {
+		p->version = p->top_version = version;
+		memcpy(p->top, id, sizeof p->top);
+		x->top_gone = 0;
+	}
+	return repeated;
+}
+
+/* *news: it was not met before at this version. */
+static enum result emit_row(struct extraction *x, struct extract_output *o, struct position *p,
+			    const cJSON *row, const struct page_use *use, wall_time now,
+			    int64_t number, bool *news, struct error *err)
+{
 	struct change_head head;
 	struct error why;
 	char id[37] = "";
-	int64_t version;
+	int64_t version = -1;
 
-	/* A row that went back to a lower version: the environment was restored. */
-	if (use->compare && own && json_int(row, "versionnumber", &version) &&
-	    known_version(x->known, own) > version && p->epoch < p->scan_began.ms)
-		p->epoch = p->scan_began.ms;
+	*news = !read_identity(x, row, id, &version) || !note_row(x, p, use, id, version);
+	if (!*news)
+		return OK;
 	avro_value_reset(&x->change);
 	enum result r = change_from_row(mapping_source(x->stage->mapping), row, p->epoch, now,
 					use->origin, &x->change, id, &why);
 	if (r == OK)
 		r = wire_encode(x->schema_id, &x->change, &x->encoded, &why);
-	if (*id && use->meet && x->known && r != OK)
-		known_put(x->known, id, -1, true); /* it is there, whatever it looks like */
 	if (r != OK) {
+		char state[64];
+		if (*id) /* the first poll does not find it in the topic */
+			seen_add(x->recent, state, state_of(state, id, version));
 		_cleanup_(freep) char *text = cJSON_PrintUnformatted(row);
 		return extract_reject(o, id, text, strlen(text), x->stage->table->name, number,
 				      &why, err);
 	}
 	change_get_head(&x->change, &head);
-	bool repeated = is_repeated(x, use, id, head.version);
-	if (x->known && use->meet)
-		known_put(x->known, id, head.version, true);
-	if (use->ids)
-		seen_add(x->ids, id, 36);
-	if (head.version > p->version)
-		p->version = head.version;
-	return repeated ? OK : write_change(x, o, id, head.modified, now, err);
+	return write_change(x, o, id, head.modified, now, err);
 }
 
 enum result rows_emit(struct extraction *x, struct extract_output *o, struct position *p,
@@ -105,7 +140,7 @@ enum result rows_emit(struct extraction *x, struct extract_output *o, struct pos
 	struct seen *before = x->page_before;
 	const cJSON *row;
 	const char *id;
-	enum result r = OK;
+	int64_t number = 0;
 
 	/* A row that moved in the order of the pages may be in two that follow each other. */
 	x->page_before = x->page;
@@ -114,14 +149,16 @@ enum result rows_emit(struct extraction *x, struct extract_output *o, struct pos
 	*count = 0;
 	cJSON_ArrayForEach(row, page->rows)
 	{
+		bool news = true;
+		number++;
 		if (!dataverse_is_delete(row, &id)) {
-			r = emit_row(x, o, p, row, use, now, *count + 1, err);
+			enum result r = emit_row(x, o, p, row, use, now, number, &news, err);
 			if (r != OK)
 				return r;
 		}
-		++*count;
+		*count += news;
 	}
-	return r;
+	return OK;
 }
 
 /* ---- our own topic ---------------------------------------------------------------------------- */

@@ -17,7 +17,7 @@
 #include "extraction.h"
 #include "log.h"
 
-enum { REPORT_MS = 5000 };
+enum { REPORT_MS = 5000, ASKS_A_STEP = 8 };
 
 /* Later than any epoch before, whatever the clock says. */
 static int64_t later_epoch(const struct position *p, wall_time now)
@@ -53,6 +53,7 @@ void scan_restart(struct extraction *x, struct position *p, wall_time now)
 void scan_begin(struct extraction *x, struct position *p, enum scan kind, wall_time now)
 {
 	int64_t expected = -1, version;
+	char id[37];
 	struct error ignored; /* both are asked for convenience */
 
 	x->scan_resumed = false;
@@ -66,24 +67,43 @@ void scan_begin(struct extraction *x, struct position *p, enum scan kind, wall_t
 			p->version_before = p->version;
 		p->epoch = later_epoch(p, now);
 		forget_known(x);
-		/* Should the environment have been restored, versions begin lower. */
-		if (x->stage->flow->changes != CHANGES_TRACKING)
-			p->version = p->version_before = 0;
 	}
 	if (kind != SCAN_SINCE && dataverse_count(&x->dataverse, x->stage->table->name, mono_now(),
 						  &expected, &ignored) != OK)
 		expected = -1;
 	p->expected = expected;
-	if (kind != SCAN_SINCE && x->stage->flow->changes == CHANGES_VERSIONNUMBER &&
-	    dataverse_max_version(&x->dataverse, x->stage->table, mono_now(), &version, &ignored) ==
-		OK)
-		p->floor = version; /* what changes while the scan runs is above it */
+	x->late = false;
+	bool by_version = x->stage->flow->changes == CHANGES_VERSIONNUMBER;
+	bool adopts = x->stage->flow->changes == CHANGES_TRACKING && !*p->delta_link;
+	if (kind != SCAN_SINCE && (by_version || adopts) &&
+	    dataverse_newest(&x->dataverse, x->stage->table, mono_now(), id, &version, &ignored) ==
+		OK) {
+		if (by_version)
+			p->floor = p->version = p->version_before = version;
+		x->late = adopts;
+		x->late_above = version;
+		seen_clear(x->recent);
+	}
 	seen_clear(x->links);
 	seen_clear(x->page);
 	x->rate_since = x->reported = mono_now();
 	x->rate_rows = 0;
 	log_info("full read begins", "table", x->stage->table->name, "rows", log_int(expected),
 		 NULL);
+}
+
+void scan_heal(struct extraction *x, struct position *p, wall_time now, const char *why,
+	       const char *text)
+{
+	log_error(why, "table", x->stage->table->name, "error", text, "cure",
+		  "a full read, and a delete for each row that is gone", NULL);
+	position_set(&p->delta_link, "");
+	position_set(&p->delta_start, "");
+	seen_clear(x->ids);
+	seen_clear(x->recent);
+	x->ids_partial = false;
+	x->trouble = 0;
+	scan_begin(x, p, SCAN_RECONCILE, now);
 }
 
 static int64_t guard_limit(const struct flow *f, size_t alive)
@@ -99,26 +119,37 @@ static void hold(struct extraction *x, struct position *p, int64_t gone, int64_t
 {
 	p->held = gone;
 	log_error("deletes held back: more rows are gone than may be; is the role of the "
-		  "application user still right? `tideway approve` lets them be deleted",
+		  "application user still right? Once it is mended, `tideway replay --from source` "
+		  "reads what changed meanwhile; `tideway approve` lets rows be deleted that are "
+		  "still gone",
 		  "table", x->stage->table->name, "gone", log_int(gone), "known",
 		  log_int((int64_t)known_alive(x->known)), "limit", log_int(limit), NULL);
 }
 
 /* After a restart, a row that was met and rejected looks as if it were gone: the topic has only what
- * it was before.  Each is asked for. */
-static enum result look_again(struct extraction *x, struct error *err)
+ * it was before.  Each is asked for, some a step, and what is sure stays so. */
+static enum result look_again(struct extraction *x, bool *done, struct error *err)
 {
 	enum result r = OK;
 	size_t at = 0;
-	char id[37];
 
-	while (r == OK && known_next_unmet(x->known, &at, id)) {
-		bool there = false;
-		r = dataverse_exists(&x->dataverse, x->stage->table, id, mono_now(), &there, err);
-		if (r == OK && there)
-			known_put(x->known, id, known_version(x->known, id), true);
-		if (r == OK && stage_stop)
-			r = error_retry(err, "stopping", "asked to stop");
+	*done = false;
+	for (int asked = 0; r == OK && asked < ASKS_A_STEP; asked++) {
+		char ids[DATAVERSE_ASK_MAX][37];
+		bool there[DATAVERSE_ASK_MAX];
+		size_t n = 0;
+		while (n < DATAVERSE_ASK_MAX && known_next_unsure(x->known, &at, ids[n]))
+			n++;
+		*done = !n;
+		if (*done)
+			break;
+		r = dataverse_ask(&x->dataverse, x->stage->table, ids, n, mono_now(), there, err);
+		for (size_t i = 0; r == OK && i < n; i++) {
+			if (there[i])
+				known_put(x->known, ids[i], known_version(x->known, ids[i]), true);
+			else
+				known_sure(x->known, ids[i]);
+		}
 	}
 	return r;
 }
@@ -139,8 +170,9 @@ static enum result close_scan(struct extraction *x, struct extract_output *o, st
 	if (p->approved > limit)
 		limit = p->approved;
 	if (gone && gone <= limit && x->scan_resumed) {
-		r = look_again(x, err);
-		if (r != OK)
+		bool done;
+		r = look_again(x, &done, err);
+		if (r != OK || !done)
 			return r;
 		gone = (int64_t)known_unmet(x->known);
 	}
@@ -198,8 +230,10 @@ static void report(struct extraction *x, const struct position *p)
 	x->reported = now;
 	log_info("full read", "table", x->stage->table->name, "rows", log_int(p->scan_rows),
 		 "pages", log_int(p->scan_pages), "expected", log_int(p->expected), "percent",
-		 log_int(p->expected > 0 ? 100 * p->scan_rows / p->expected : -1), "rows_per_s",
-		 log_int(ms > 0 ? x->rate_rows * 1000 / ms : 0), NULL);
+		 log_int(p->expected >= p->scan_rows && p->expected
+			     ? 100 * p->scan_rows / p->expected
+			     : -1),
+		 "rows_per_s", log_int(ms > 0 ? x->rate_rows * 1000 / ms : 0), NULL);
 }
 
 /* The rows of the topic have to be known before the first is met.  A step of its own: what it finds
@@ -257,6 +291,10 @@ enum result scan_step(struct extraction *x, struct extract_output *o, struct pos
 		return know(x, p, err);
 	if (p->scan_pages && !*p->scan_link)
 		return close_scan(x, o, p, now, err);
+	/* Nothing of what is known need be true of another environment. */
+	r = p->scan_pages ? OK : extraction_who(x, p, err);
+	if (r != OK)
+		return r;
 	_cleanup_(freep) char *url = *p->scan_link ? xstrdup(p->scan_link) : first_url(x, p);
 	r = extraction_page(x, url, track, p->page_size, &page, err);
 	if (r != OK)
@@ -264,18 +302,20 @@ enum result scan_step(struct extraction *x, struct extract_output *o, struct pos
 	struct page_use use = {.origin =
 				   p->scan == SCAN_SNAPSHOT ? ORIGIN_SNAPSHOT : ORIGIN_RECONCILE,
 			       .compare = full && p->scan != SCAN_SINCE,
+			       .late = x->late && adopted,
 			       .meet = true};
 	r = page.next ? extraction_check_next(x, url, page.next, err)
 		      : follow(x, p, page.delta, err);
+	int64_t met = cJSON_GetArraySize(page.rows);
 	if (r == OK)
 		r = rows_emit(x, o, p, &page, &use, now, &rows, err);
 	if (r == OK && page.next)
 		seen_add(x->links, page.next, strlen(page.next));
 	if (r == OK) {
 		position_set(&p->scan_link, page.next ? page.next : "");
-		p->scan_rows += rows;
+		p->scan_rows += met;
 		p->scan_pages++;
-		x->rate_rows += rows;
+		x->rate_rows += met;
 		if (!page.next && adopted)
 			p->version_before = p->version;
 		report(x, p);

@@ -69,19 +69,13 @@ void parents_close(struct campaign_loader *l)
 		free(l->links[i].path);
 }
 
-/* A record is held for it, or is refused without it. */
-static bool needs(const struct link *link)
-{
-	return link->config->required || link->config->link_mode != LINK_JOIN;
-}
-
 size_t parents_names(void *state, const char **names)
 {
 	const struct campaign_loader *l = state;
 	size_t n = 0;
 
 	for (size_t i = 0; i < l->link_count; i++) {
-		bool there = !needs(&l->links[i]);
+		bool there = !body_needs(l->links[i].config);
 		for (size_t k = 0; k < n && !there; k++)
 			there = !strcmp(names[k], l->links[i].config->link);
 		if (!there)
@@ -94,15 +88,10 @@ void parents_of(struct campaign_loader *l, const avro_value_t *row, struct write
 {
 	w->parents = l->link_count ? xcalloc(l->link_count, sizeof *w->parents) : NULL;
 	for (size_t i = 0; i < l->link_count; i++) {
-		avro_value_t field, some;
-		int at = record_index(row, l->links[i].config->to);
-		if (at < 0 || !needs(&l->links[i]))
-			continue;
-		field = record_field(row, (size_t)at);
-		if (!record_some(&field, &some) || avro_value_get_type(&some) != AVRO_STRING)
-			continue;
-		w->parents[w->parent_count++] =
-		    (struct parent){.link = &l->links[i], .key = xstrdup(record_text(&some, NULL))};
+		const char *key = body_parent(l->links[i].config, row);
+		if (key)
+			w->parents[w->parent_count++] =
+			    (struct parent){.link = &l->links[i], .key = xstrdup(key)};
 	}
 }
 

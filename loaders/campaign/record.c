@@ -1,7 +1,6 @@
 /* record.c - see writing.h. */
 #include <stdlib.h>
 #include <string.h>
-#include <xxhash.h>
 
 #include "arena.h"
 #include "writing.h"
@@ -59,14 +58,12 @@ char *without_consent(const char *text, uint8_t bits)
 	return out;
 }
 
-/* `on: create` members are no part of it: a change of them alone is none.  Parents are: with mode
- * pkey they do not stand in the text. */
 static uint64_t hash_of(const struct write *w)
 {
-	uint64_t h = XXH3_64bits_withSeed(w->patch, strlen(w->patch), w->create ? 0 : 1);
+	uint64_t h = body_hash(w->patch, w->create);
 
 	for (size_t i = 0; i < w->parent_count; i++)
-		h = XXH3_64bits_withSeed(w->parents[i].key, strlen(w->parents[i].key), h);
+		h = body_hash_parent(h, w->parents[i].key);
 	return h;
 }
 

@@ -6,7 +6,7 @@ import re
 import subprocess
 
 import reader
-from world import BUILD, TOP, Failure, Stage, topic_messages, wait_until
+from world import BUILD, TOP, Failure, Stage, each_message, topic_messages, wait_until
 
 STAGES = {"contacts": ("extract-dataverse", "transform-contact", "load-campaign"),
           "loyalty-cards": ("extract-dataverse", "transform-custom-entity", "load-campaign"),
@@ -195,7 +195,7 @@ class Case:
         """Every (key, version) of a change topic is there once, in order; returns {key: [version]}.
         Deletes carry the highest version seen so far."""
         seen = {}
-        for m in self.messages(suffix):
+        for m in each_message(self.world_env, self.topic(suffix)):
             value = m["value"]
             if value is None:
                 continue

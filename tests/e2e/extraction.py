@@ -258,6 +258,129 @@ def test_a_token_that_is_not_taken_heals_too(case):
     expect("the delta token is not taken" in case.log(extractor(case)), "the log does not say it")
 
 
+def test_a_next_link_that_has_expired_begins_the_full_read_again(case):
+    """An extractor that was away for long in the middle of a full read has an old next link."""
+    wire = wired(case, 100, small_pages())
+    expired = []
+
+    @wire.rule
+    def _(e):
+        links = [p for p in wire.pages("contacts") if "skiptoken" in p.path and p.status == 200]
+        if e.is_page("contacts") and "skiptoken" in e.path and len(links) > 3 and len(expired) < 2:
+            expired.append(e.path)
+            e.answer(400, {"error": {"code": "0x80044352", "message":
+                                     "Version stamp associated with the client has expired."}})
+    case.start("contacts")
+    case.agree()
+    expect(len(expired) == 2, "no link has expired")
+    expect("begins again" in case.log(extractor(case)), "the log does not say it")
+
+
+def test_another_organization_in_mid_run_is_noticed_before_its_rows_are_read(case):
+    """A copy behind the same URL: its delta token is none of ours, but its rows are not ours either."""
+    wire = wired(case, 150, small_pages(50))
+    case.start("contacts")
+    case.agree()
+    port = case.world.base + 70 + case.slot
+    case.sandbox("sandbox-dataverse", port, "--contacts", "160", "--seed", "99", "--organization",
+                 "11111111-2222-3333-4444-555555555555")
+    stage, seen = extractor(case), rows_in_topic(case)
+
+    @wire.rule
+    def _(e):
+        if e.is_delta():
+            e.answer(400, {"error": {"code": "0x80040203", "message": "Invalid token."}})
+    wire.upstream_port = port
+    case.world_env.stages.remove(stage)
+    expect(stage.wait(30) == 100, "the extractor goes on")
+    expect("is organization 11111111" in stage.tail(), "the log does not say why")
+    expect(rows_in_topic(case) == seen, "rows of another organization were written")
+
+
+def test_a_row_that_changes_while_all_are_read_again_is_written_once(case):
+    """Changes are followed meanwhile: the full read does not write again what they brought."""
+    wired(case, 100, small_pages())
+    case.start("contacts")
+    case.agree()
+    last = max(case.dynamics.rows("contacts"), key=lambda r: r["contactid"])["contactid"]
+    case.dynamics_box.fault(path="*skiptoken*", delay_ms=1500, count=100)
+    case.tideway("replay", "--flow", "contacts", "--from", "source")
+    case.wait(lambda: "full read" in progress(case), 20, "the full read to begin")
+    case.dynamics.update("contacts", last, {"jobtitle": "meanwhile"})
+    case.wait(lambda: any(m["value"] and m["value"]["row"] and
+                          m["value"]["row"]["jobtitle"] == "meanwhile"
+                          for m in case.messages("crm.contact")), 20, "the change")
+    expect("full read" in progress(case), "the full read was over before the change came")
+    case.dynamics_box.no_faults()
+    case.wait(lambda: progress(case).startswith("following"), 30, "the end")
+    case.agree()
+    case.each_version_once("crm.contact")
+
+
+def test_a_row_that_changes_during_the_first_read_is_written_once(case):
+    """The read meets it as it is by then, and the first delta brings it again."""
+    wire = wired(case, 100, small_pages())
+    last = case.dynamics.rows("contacts")[55]["contactid"]  # not on the last page
+    changed = []
+
+    @wire.rule
+    def _(e):
+        if e.is_page("contacts") and e.status == 200 and not changed:
+            changed.append(last)
+            case.dynamics.update("contacts", last, {"jobtitle": "meanwhile"})
+    case.start("contacts")
+    case.agree()
+    polls = len(wire.pages("contacts"))
+    case.wait(lambda: len(wire.pages("contacts")) > polls + 1, 20, "the polls after it")
+    case.each_version_once("crm.contact")
+    change_one(case, 5, "after")
+    case.agree()
+
+
+def test_polls_go_on_where_they_were_while_all_rows_are_read_again(case):
+    """A full read that was asked for does not set the mark back: nothing is read or written twice."""
+    wire = wired(case, 100, small_pages(changes="versionnumber"))
+    case.start("contacts")
+    case.agree()
+    case.tideway("replay", "--flow", "contacts", "--from", "source")
+    case.wait(lambda: "full read complete" in case.log(extractor(case)).split("asked by")[-1], 30,
+              "the full read")
+    change_one(case, 3, "after")
+    case.agree()
+    from_zero = [e.path for e in wire.pages("contacts") if "gt%200" in e.path]
+    expect(not from_zero, f"polls began at the first row: {from_zero}")
+    case.each_version_once("crm.contact")
+
+
+def test_check_counts_the_pages_of_tables_that_are_read_in_full(case):
+    """Requests a day of the whole configuration, beside what a tenant has."""
+    case.setup("contacts", contacts=95)
+
+    def quiet(**flow):
+        case.configure({"flows": {"contacts": dict(flow, poll="1h")}})
+        return json.loads(case.tideway("check", "--json")[1])["requests_a_day"]["quiet"]
+    ten, hundred = quiet(changes="full", page_size=10), quiet(changes="full", page_size=100)
+    expect(ten - hundred == 24 * 9, f"{ten} and {hundred} requests a day")
+    expect("requests a day" in case.tideway("check")[1], "check prints no number")
+
+
+def test_half_an_emoji_does_not_stop_a_page(case):
+    """A column that was cut in UTF-16 units ends with half of a pair: the rest of it arrives."""
+    wire = wired(case, 30, small_pages())
+    cut = []
+
+    @wire.rule
+    def _(e):
+        if e.is_page("contacts") and e.status == 200:
+            new = re.sub(rb'"jobtitle":"(?:[^"\\]|\\.)*"', rb'"jobtitle":"cut \\ud83d"', e.body)
+            cut.append(new != e.body)
+            e.answer(200, new, **{"Content-Type": "application/json"})
+    case.start("contacts")
+    case.wait(lambda: rows_in_topic(case) == 30, 20, "all rows")
+    titles = {m["value"]["row"]["jobtitle"] for m in case.messages("crm.contact")}
+    expect(any(cut) and titles == {"cut \ufffd"}, f"found {titles}")
+
+
 def test_killed_while_it_reconciles_it_goes_on(case):
     """Each restart goes on at the next page, with the rows that were met known from the topic."""
     wire = wired(case, 300, small_pages())
@@ -401,6 +524,48 @@ def test_a_table_is_followed_by_versionnumber(case):
     followed(case, "versionnumber", False)
 
 
+def restored(case, how):
+    """While the environment is away it goes back to a backup: rows get older, one was never made."""
+    case.setup("contacts", contacts=60)
+    case.configure({"flows": {"contacts": {"changes": how, "poll": "300ms"}}})
+    case.start("contacts")
+    case.agree()
+    control = case.dynamics_box.control
+    control.request("POST", "/_sandbox/backup")
+    for i in range(3):
+        change_one(case, i, "forgotten")
+    case.dynamics.create("contacts", {"lastname": "Forgotten"})
+    case.agree()
+    case.dynamics_box.fault(method="GET", path="/contacts", status=503, count=2, headers={"Retry-After": "1"})
+    control.request("POST", "/_sandbox/restore")
+    case.wait(lambda: case.dynamics_box.count(status=503) == 2, 30, "the environment to be away")
+    change_one(case, 5, "after the restore")
+    case.agree(60)
+    values = [m["value"] for m in case.messages("crm.contact") if m["value"]]
+    expect(len({v["epoch"] for v in values}) == 2, "there is no new epoch")
+    expect("restored" in case.log(extractor(case)), "the log does not say it")
+
+
+def test_polling_by_modifiedon_notices_that_an_environment_was_restored(case):
+    """What it has again is older than what was read: only the row with the highest version tells."""
+    restored(case, "modifiedon")
+
+
+def test_polling_by_versionnumber_notices_that_an_environment_was_restored(case):
+    """Versions begin lower: nothing would be above the mark for a long time."""
+    restored(case, "versionnumber")
+
+
+def test_change_tracking_notices_that_an_environment_was_restored(case):
+    """The delta token is of a later time than the environment."""
+    restored(case, "tracking")
+
+
+def test_full_reads_notice_that_an_environment_was_restored(case):
+    """A row that went back to a lower version opens a new epoch."""
+    restored(case, "full")
+
+
 def test_a_table_is_followed_by_full_reads(case):
     """All rows at every poll; only what differs is written, and deletes are found."""
     followed(case, "full", True)
@@ -449,9 +614,211 @@ def test_an_nn_table_is_followed_by_full_reads(case):
     for contact in contacts[:3]:
         d.request("DELETE", f"/contacts({contact})/new_contact_interest({interest})/$ref")
     link(contacts[9])
+    code, _, err = case.tideway("replay", "--flow", "interests", "--from", "source", "--since",
+                                "2026-01-01T00:00:00Z", check=False)
+    expect(code == 100 and "no modifiedon" in err, f"replay since a time: {code} {err}")
     case.wait(same, 20, "links that go and come to arrive")
     expect(len(d.rows("new_contact_interestset")) == 6, "the links are not those that were made")
     case.each_version_once("crm.new_contact_interest")
+
+
+def test_a_bad_row_is_a_dead_letter_once_whatever_way_changes_are_found(case, how="versionnumber"):
+    """It comes again with every poll, until it changes: that it is bad was said already."""
+    wire = wired(case, 30, small_pages(changes=how, poll="300ms"))
+    bad = case.dynamics.rows("contacts")[4]["contactid"]
+
+    @wire.rule
+    def _(e):
+        if e.is_page("contacts") and e.status == 200:
+            page = e.json()
+            for row in page["value"]:
+                if row.get("contactid") == bad:
+                    row["firstname"] = {"a": 1}
+            e.answer(200, page)
+    case.start("contacts", "extract-dataverse")
+    letters = lambda: len(case.messages("rejected.contacts.extract-dataverse"))  # noqa: E731
+    case.wait(lambda: letters() == 1, 20, "the dead letter")
+    for title in ("1", "2"):
+        case.dynamics.update("contacts", bad, {"jobtitle": title})
+        case.wait(lambda t=title: letters() == 1 + int(t), 20, "a dead letter for the new version")
+        polls = len(wire.pages("contacts"))
+        case.wait(lambda n=polls: len(wire.pages("contacts")) > n + 6, 20, "some polls")
+        expect(letters() == 1 + int(title), f"{letters()} dead letters after {title} changes")
+
+
+def test_a_bad_row_is_a_dead_letter_once_where_all_rows_are_compared(case):
+    """Every read meets it."""
+    test_a_bad_row_is_a_dead_letter_once_whatever_way_changes_are_found(case, "full")
+
+
+def test_a_bad_row_is_a_dead_letter_once_where_polls_overlap(case):
+    """The overlap brings it again and again, and other rows, too: no poll says that something changed."""
+    test_a_bad_row_is_a_dead_letter_once_whatever_way_changes_are_found(case, "modifiedon")
+    said = case.log(extractor(case)).count("msg=changes")
+    expect(said <= 4, f"{said} polls said that something changed")
+
+
+def refused_pass(case, answer, times):
+    """35 rows change, pages of 10, and the next links of the pass are no good."""
+    wire = wired(case, 60, small_pages(changes="modifiedon", poll="300ms"))
+    case.start("contacts")
+    case.agree()
+    bent = []
+
+    @wire.rule
+    def _(e):
+        if e.is_page("contacts") and "skiptoken" in e.path and len(bent) < times:
+            bent.append(e.path)
+            answer(wire, e)
+    for row in case.dynamics.rows("contacts")[:35]:
+        case.dynamics.update("contacts", row["contactid"], {"jobtitle": "many"})
+    case.agree(60)
+    expect(len(bent) == times, "no link was bent")
+    expect("the poll begins again" in case.log(extractor(case)), "the log does not say it")
+
+
+def test_a_poll_whose_next_link_is_refused_begins_again(case):
+    """Also a pass of polls may be interrupted for so long that its link is dead."""
+    refused_pass(case, lambda wire, e: e.answer(
+        400, {"error": {"code": "0x80040203", "message": "Invalid skip token."}}), 1)
+
+
+def test_a_poll_whose_next_link_loops_begins_again(case):
+    """After the third time the link is given up."""
+    refused_pass(case, lambda wire, e: e.answer(200, dict(
+        e.json(), **{"@odata.nextLink": f"{wire.url}{e.path}"})), 3)
+
+
+def test_an_approval_waits_until_all_rows_are_read_once_more(case):
+    """A read under way may have passed rows that were hidden then and are there now."""
+    wire = wired(case, 400, small_pages(20))
+    case.start("contacts")
+    case.agree()
+    narrow(case, 0.5)
+    case.dynamics_box.control.request("POST", "/_sandbox/expire-delta-tokens")
+    case.wait(lambda: "deletes held" in progress(case), 30, "the guard to hold deletes back")
+    case.dynamics_box.fault(path="*skiptoken*", delay_ms=700, count=1000)
+    case.tideway("replay", "--flow", "contacts", "--from", "source")
+    asked = len(wire.pages("contacts"))
+    case.wait(lambda: sum("skiptoken" in e.path for e in wire.pages("contacts")[asked:]) > 3, 30,
+              "the read to get on")
+    narrow(case, 1)
+    case.tideway("approve", "--flow", "contacts")
+    case.dynamics_box.no_faults()
+    case.wait(lambda: "held" not in progress(case) and progress(case).startswith("following"), 60,
+              "the approved read")
+    case.agree()
+    deletes = [m for m in case.messages("crm.contact") if m["value"] and m["value"]["op"] == "delete"]
+    expect(not deletes, f"{len(deletes)} rows that are there were deleted")
+
+
+def test_retry_after_is_a_floor_at_the_begin_of_a_term_too(case):
+    """The leader is told to wait before it has read anything: it waits, and keeps the lead."""
+    wire = wired(case, 20)
+    told, later = [], []
+
+    @wire.rule
+    def _(e):
+        if "WhoAmI" in e.path or "EntityDefinitions" in e.path:
+            if len(told) < 2 and (not told or e.at > told[-1] + 1):
+                told.append(e.at)
+                e.answer(429, b"", **{"Retry-After": "3"})
+        if told and e.at > told[-1] and "token" not in e.path:
+            later.append(e.at - told[-1])
+    stage = case.start("contacts", "extract-dataverse")
+    case.start("contacts", "transform-contact", "load-campaign")
+    case.agree(60)
+    expect(len(told) == 2 and stage.running(), f"told {len(told)} times; running {stage.running()}")
+    expect(min(later) >= 2.9, f"it asked {min(later):.1f} s after it was told to wait 3")
+
+
+def many_change(case, wire, n):
+    """n rows change in one pass of the delta."""
+    release = held_back(wire)
+    ids = [r["contactid"] for r in case.dynamics.rows("contacts")][:n]
+    case.dynamics.update_many("contacts", "contact", "contactid", {i: {"jobtitle": "n"} for i in ids})
+    return release
+
+
+def test_a_pass_of_changes_that_begins_again_with_smaller_pages_writes_nothing_twice(case):
+    """Its first pages were written before the third was too heavy."""
+    wire = wired(case, 400, small_pages(100))
+    case.start("contacts")
+    case.agree()
+    release, heavy = many_change(case, wire, 300), []
+
+    @wire.rule
+    def _(e):
+        if e.is_page("contacts") and e.is_delta() and (e.page_size() or 0) > 60 \
+                and "pagenumber%3D%223" in e.path:
+            heavy.append(e.path)
+            e.answer(500, {"error": {"code": "0x80044151", "message": "SQL timeout expired."}})
+    release()
+    case.agree(60)
+    expect(heavy, "no page was heavy")
+    case.each_version_once("crm.contact")
+
+
+def test_a_pass_of_changes_needs_a_delta_link_also_when_its_last_page_is_empty(case):
+    """Without one the same changes would come for ever."""
+    wire = wired(case, 100, small_pages(20))
+    case.start("contacts")
+    case.agree()
+    release, cut = many_change(case, wire, 30), []
+
+    @wire.rule
+    def _(e):
+        if e.is_page("contacts") and e.is_delta() and e.status == 200 and len(cut) < 2:
+            page = e.json()
+            if "tag=1" in e.path:
+                cut.append(e.path)
+                page.pop("@odata.deltaLink", None)
+                e.answer(200, dict(page, value=[]))
+            elif page["value"] and page.pop("@odata.deltaLink", None):
+                e.answer(200, dict(page, **{"@odata.nextLink": f"{wire.url}{e.path}&tag=1"}))
+    release()
+    case.wait(lambda: len(cut) == 2, 20, "an empty last page")
+    case.agree()
+    case.each_version_once("crm.contact")
+    log = case.log(extractor(case))
+    expect("no delta link" in log and "restored" not in log, "the log says something else")
+
+
+def test_an_empty_json_is_no_change(case):
+    """As the documentation words it."""
+    wire = wired(case, 30)
+    case.start("contacts")
+    case.agree()
+    empty = []
+
+    @wire.rule
+    def _(e):
+        if e.is_page("contacts") and e.is_delta() and e.status == 200 and not e.json()["value"]:
+            empty.append(e.path)
+            e.answer(200, {})
+    case.wait(lambda: len(empty) > 3, 20, "some polls")
+    change_one(case)
+    case.agree()
+    expect("msg=waiting" not in case.log(extractor(case)), "an empty JSON is taken for trouble")
+
+
+def test_change_tracking_takes_over_in_the_middle_of_a_read_since(case):
+    """"changes" is another after a restart: what goes on is not enough to follow changes."""
+    wired(case, 200, small_pages(10, changes="modifiedon", poll="300ms"))
+    case.start("contacts")
+    case.agree()
+    case.dynamics_box.fault(path="*skiptoken*", delay_ms=400, count=60)
+    case.tideway("replay", "--flow", "contacts", "--from", "source", "--since", "2020-01-01T00:00:00Z")
+    case.wait(lambda: "since a time" in progress(case) and " 0 pages" not in progress(case), 20,
+              "the read since a time")
+    extractor(case).stop()
+    expect("since a time" in progress(case), "the read was over before")
+    case.configure(small_pages(10))
+    case.dynamics_box.no_faults()
+    case.start("contacts", "extract-dataverse")
+    case.wait(lambda: progress(case).startswith("following"), 40, "the reads to end")
+    change_one(case, 5, "after")
+    case.agree()
 
 
 # ---- limits ----------------------------------------------------------------------------------------
@@ -565,12 +932,15 @@ def test_a_changed_column_stops_the_flow_by_name(case):
               "the metadata to be looked at")
     change_one(case)
     case.agree()
+    standby = case.start("contacts", "extract-dataverse", name="standby")
+    case.wait(lambda: "msg=started" in case.log(standby), 20, "another to stand by")
     changed[0] = "firstname"
     version[0] = "1002"
-    wait_until(lambda: not stage.running(), 20, "the extractor to end")
-    expect(stage.process.returncode == 100, f"it ended with {stage.process.returncode}")
-    expect("firstname" in case.log(stage), "the column is not named")
-    case.world_env.stages.remove(stage)
+    for one in (stage, standby):  # which leads only then, and has compared before
+        wait_until(lambda s=one: not s.running(), 30, "the extractor to end")
+        expect(one.process.returncode == 100, f"it ended with {one.process.returncode}")
+        expect("firstname" in case.log(one), "the column is not named")
+        case.world_env.stages.remove(one)
 
 
 # ---- leadership and replay -----------------------------------------------------------------------

@@ -1,10 +1,12 @@
 """What a mapping does on its way through the topics, and the commands that look at it."""
 import json
 import os
+import re
 import shutil
 
 import reader
 from case import TOP, expect
+from changes import CONTRACTS, with_flows
 
 FIELDS = [{"from": "firstname", "to": "firstName"}, {"from": "lastname", "to": "lastName"},
           {"from": "emailaddress1", "to": "email"}]
@@ -224,6 +226,124 @@ def test_plan_says_what_it_would_do_and_writes_nothing(case):
         expect(line in text, f"plan does not say {line!r}:\n{text}")
     code, text, _ = case.tideway("plan", "--flow", "contacts", "--key", gone, check=False)
     expect(not code and "create     1" in text and "update     0" in text, text)
+
+
+def plan(case, flow):
+    """What plan says: its text, and the number of requests."""
+    _, text, err = case.tideway("plan", "--flow", flow, "--sample", "0", check=False)
+    said = re.search(r"would take (\d+) requests", text)
+    expect(said, f"plan says no number: {text}{err}")
+    return text, int(said[1])
+
+
+def costs_what_plan_says(case, flow, transformer, least, most):
+    """Plans, lets the transformer and the loader do it, and compares the number of requests that plan
+    said with the number that came: of this flow and of the parents that it looks up."""
+    text, said = plan(case, flow)
+    expect(least <= said <= most, f"plan says {said}:\n{text}")
+    case.campaign_box.clear()
+    stages = [case.start(flow, program, name=f"{program}-{flow}-{len(case.stages)}")
+              for program in (transformer, "load-campaign")]
+    case.drained(flow, transformer)
+    case.drained(flow, "load-campaign")
+    came = case.campaign_box.requests()
+    for stage in stages:
+        stage.stop()
+    spent = sum(n for route, _, _, n in came if route.split()[0] in ("profile", "cusLoyaltyCard",
+                                                                     "cusContract"))
+    expect(spent == said, f"plan says {said}, a run took {spent}: {came}\n{text}")
+
+
+def extracted(case, flow, topic, count):
+    stage = case.start(flow, "extract-dataverse")
+    case.wait(lambda: len({m["key"] for m in case.messages(topic)}) == count, 30, f"{count} rows")
+    return stage
+
+
+def test_a_run_costs_what_plan_said_of_profiles(case):
+    """By key, first by PATCH and then by POST: what is new, what Campaign had already, what the loader
+    knows, what the mapping changes, what is deleted; a parent is looked up once."""
+    case.setup("contacts", contacts=20, overlay=contacts())
+    keys = [r["contactid"] for r in case.dynamics.rows("contacts")]
+    for key in keys[:3]:
+        case.campaign.request("POST", "/profile", {"externalId": key, "lastName": "Was There"})
+    extractor = extracted(case, "contacts", "crm.contact", 20)
+    costs_what_plan_says(case, "contacts", "transform-contact", 17 * 2 + 3, 17 * 2 + 3)
+    # The loader has nothing to do, whatever somebody does in Campaign.
+    case.campaign.update("profile", keys[4], {"lastName": "By Hand"})
+    text, said = plan(case, "contacts")
+    expect(said == 1 and "1 of them load-campaign has written so before" in text, text)
+    # Another field, which is null here and there, is written to be sure.
+    case.configure(contacts([{"from": "nickname", "to": "cusPreferredContact"}]))
+    case.tideway("replay", "--flow", "contacts", "--stage", "transform-contact", "--from",
+                 "beginning")
+    costs_what_plan_says(case, "contacts", "transform-contact", 20, 20)
+    case.dynamics.delete("contacts", keys[5])
+    case.wait(lambda: any(m["value"] and m["value"]["op"] == "delete"
+                          for m in case.messages("crm.contact")), 20, "the delete")
+    extractor.stop()
+    costs_what_plan_says(case, "contacts", "transform-contact", 1, 1)
+
+
+def test_a_run_costs_what_plan_said_where_the_target_was_empty(case):
+    """on_unknown: post."""
+    case.setup("contacts", contacts=20, overlay=contacts(on_unknown="post"))
+    key = case.dynamics.rows("contacts")[0]["contactid"]
+    case.campaign.request("POST", "/profile", {"externalId": key, "lastName": "Was There"})
+    extracted(case, "contacts", "crm.contact", 20).stop()
+    costs_what_plan_says(case, "contacts", "transform-contact", 19 + 2, 19 + 2)
+
+
+def test_a_run_costs_what_plan_said_by_a_filter(case):
+    """address: filter, where the instance takes no key in its addresses."""
+    flow = {"address": "filter",
+            "address_filter": {"name": "byCardId", "parameter": "card_id_parameter"}}
+    case.setup("contacts", "loyalty-cards", contacts=30, campaign=("--custom-keys", "no"),
+               overlay={"flows": {"loyalty-cards": flow}})
+    count = case.dynamics.count("new_loyaltycards")
+    expect(count > 5, f"only {count} cards")
+    extractor = extracted(case, "loyalty-cards", "crm.new_loyaltycard", count)
+    costs_what_plan_says(case, "loyalty-cards", "transform-custom-entity", 2 * count, 2 * count)
+    key = case.dynamics.rows("new_loyaltycards")[0]["new_loyaltycardid"]
+    case.dynamics.update("new_loyaltycards", key, {"new_note": "changed"})
+    case.wait(lambda: sum(m["key"] == key for m in case.messages("crm.new_loyaltycard")) == 2, 20,
+              "the change")
+    costs_what_plan_says(case, "loyalty-cards", "transform-custom-entity", 2, 2)
+    case.dynamics.delete("new_loyaltycards", key)
+    case.wait(lambda: sum(m["key"] == key for m in case.messages("crm.new_loyaltycard")) > 2, 20,
+              "the delete")
+    extractor.stop()
+    costs_what_plan_says(case, "loyalty-cards", "transform-custom-entity", 2, 2)
+
+
+def test_a_run_costs_what_plan_said_with_parents_that_are_looked_up(case):
+    """mode: pkey: one GET more for each parent, not for each child. One request at a time, because
+    children that are in flight together ask each for itself."""
+    contracts = dict(CONTRACTS, links=[dict(CONTRACTS["links"][0], mode="pkey")], max_in_flight=1)
+    with_flows(case, {"contracts": contracts}, overlay=contacts())
+    for i in range(3):
+        owner = case.dynamics.create("contacts", {"firstname": "Ada", "lastname": f"Owner {i}"})
+        for k in range(3):
+            case.dynamics.create("new_loyaltycards", {
+                "new_name": f"{i}-{k}", "new_contactid@odata.bind": f"/contacts({owner})"})
+    owners = {c["_new_contactid_value"] for c in case.dynamics.rows("new_loyaltycards")} - {None}
+    count = case.dynamics.count("new_loyaltycards")
+    started(case)
+    extracted(case, "contracts", "crm.new_loyaltycard", count).stop()
+    least = 2 * 9 + len(owners)
+    costs_what_plan_says(case, "contracts", "transform-custom-entity", least, 2 * count + len(owners))
+
+
+def test_plan_says_of_a_row_that_is_not_there(case):
+    """--key takes an id in any case; one that the topic does not have is said, with exit 1."""
+    case.setup("contacts", contacts=3, overlay=contacts())
+    extracted(case, "contacts", "crm.contact", 3).stop()
+    key = case.dynamics.rows("contacts")[0]["contactid"]
+    code, text, err = case.tideway("plan", "--flow", "contacts", "--key", key.upper(), check=False)
+    expect(not code and f"create  {key}" in text, f"{code} {text}{err}")
+    nobody = "00000000-0000-4000-8000-000000000000"
+    code, text, err = case.tideway("plan", "--flow", "contacts", "--key", nobody, check=False)
+    expect(code == 1 and not text and f"no row with the key {nobody}" in err, f"{code} {text}{err}")
 
 
 def test_check_asks_the_live_systems_where_it_can(case):

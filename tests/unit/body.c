@@ -89,41 +89,75 @@ SHOWS(a_deactivation_touches_what_it_names_and_makes_nothing)
 	       "{\"firstName\":\"Ann\",\"location\":{\"address1\":\"\"}}");
 }
 
-SHOWS(a_record_from_before_the_mapping_changed_clears_nothing)
+/* The patch that a record of this schema becomes: a member of the row, its type, and its JSON. */
+static void patch_of(const char *flow, const char *member, const char *type, const char *value,
+		     const char *patch)
 {
+	char overlay[2000], row[500];
 	struct problems p = {0};
 	struct error err;
 	struct body body;
-	struct record_class old;
-	avro_value_t change, field, row;
-	struct change_head head = {CHANGE_UPSERT, 1, 1, {-1}, {5}, ORIGIN_DELTA};
-	char *schema =
-	    change_target_schema("t", "{\"type\":\"record\",\"name\":\"profile\",\"fields\":[{"
-				      "\"name\":\"firstName\",\"type\":[\"null\","
-				      "\"string\"],\"default\":null},{\"name\":\"gone\","
-				      "\"type\":[\"null\",\"string\"],\"default\":null}]}");
-	struct config *c = fixture_config(NULL, &p);
-	struct mapping *m = mapping_compile(config_flow(c, "contacts"), contact, profile, &p);
+	struct record_class other;
+	avro_value_t change;
 
-	assert_int_equal(record_class_new(&old, schema, &err), OK);
+	snprintf(overlay, sizeof overlay, "flows: {contacts: {%s}}\n", flow);
+	struct config *c = fixture_config(overlay, &p);
+	struct mapping *m = mapping_compile(config_flow(c, "contacts"), contact, profile, &p);
+	assert_non_null(m);
+	snprintf(row, sizeof row,
+		 "{\"type\":\"record\",\"name\":\"profile\",\"fields\":[{\"name\":\"%s\","
+		 "\"type\":[\"null\",\"%s\"],\"default\":null}]}",
+		 member, type);
+	char *schema = change_target_schema("t", row);
+	assert_int_equal(record_class_new(&other, schema, &err), OK);
 	free(schema);
-	record_new(&old, &change);
-	change_set_head(&change, "a", &head);
-	field = record_field(&change, CHANGE_ROW);
-	row = record_set_some(&field);
-	field = record_field(&row, 0);
-	record_set_null(&field);
-	field = record_field(&row, 1);
-	record_set_null(&field);
+	record_new(&other, &change);
+	snprintf(row, sizeof row,
+		 "{\"op\":\"upsert\",\"id\":\"a\",\"epoch\":1,\"version\":1,\"observed_at\":5,"
+		 "\"origin\":\"delta\",\"row\":{\"%s\":%s}}",
+		 member, value);
+	cJSON *json = cJSON_Parse(row);
+	assert_int_equal(record_from_json(json, &change, &err), OK);
+	cJSON_Delete(json);
 	assert_int_equal(body_of(m, &change, &body, &err), OK);
 	char *text = cJSON_PrintUnformatted(body.patch);
-	assert_string_equal(text, "{\"firstName\":\"\"}");
+	assert_string_equal(text, patch);
+	free(text);
+	text = cJSON_PrintUnformatted(body.create);
+	assert_string_equal(text, patch);
 	free(text);
 	body_free(&body);
 	avro_value_decref(&change);
-	record_class_free(&old);
+	record_class_free(&other);
 	mapping_free(m);
 	config_free(c);
+}
+
+SHOWS(a_record_from_before_the_mapping_changed_clears_nothing)
+{
+	static const char fields[] =
+	    "fields: [{from: firstname, to: firstName}, {from: lastname, to: lastName}]";
+
+	patch_of(fields, "firstName", "string", "null", "{\"firstName\":\"\"}");
+	patch_of(fields, "gone", "string", "null", "{}");
+	patch_of(fields, "gone", "string", "\"still here\"", "{}");
+}
+
+/* Whoever wrote the record: another mapping, another program. */
+SHOWS(a_loader_never_gives_consent)
+{
+	static const char fields[] = "fields: [{from: donotemail, to: blackListEmail}]";
+	static const char both[] = "consent: dynamics-to-campaign, fields: [{from: donotemail, to: "
+				   "blackListEmail}]";
+
+	patch_of(fields, "blackListEmail", "boolean", "true", "{\"blackListEmail\":true}");
+	patch_of(fields, "blackListEmail", "boolean", "false", "{}");
+	patch_of(fields, "blackListEmail", "boolean", "null", "{}");
+	patch_of(fields, "blackListEmail", "string", "\"false\"", "{}");
+	patch_of(fields, "blackListEmail", "string", "\"true\"", "{}");
+	patch_of(fields, "blackListEmail", "long", "0", "{}");
+	patch_of(both, "blackListEmail", "boolean", "false", "{\"blackListEmail\":false}");
+	patch_of(both, "blackListEmail", "boolean", "null", "{}");
 }
 
 int main(void)
@@ -134,6 +168,7 @@ int main(void)
 	    cmocka_unit_test(dates_have_the_form_of_campaign),
 	    cmocka_unit_test(a_deactivation_touches_what_it_names_and_makes_nothing),
 	    cmocka_unit_test(a_record_from_before_the_mapping_changed_clears_nothing),
+	    cmocka_unit_test(a_loader_never_gives_consent),
 	};
 	return cmocka_run_group_tests(tests, make, unmake);
 }

@@ -221,6 +221,21 @@ SHOWS(every_type_that_can_be_read_is_read)
 		       "{\"value\":9,\"label\":\"Swimming\"},{\"value\":77,\"label\":null}]}");
 }
 
+SHOWS(a_column_of_a_type_that_cannot_be_read_is_refused_by_name)
+{
+	static const char *const names[] = {"rules", "nothing"};
+	struct table *t = table_new("new_all");
+	struct table_class none;
+	struct error err;
+
+	table_add(t, "rules", "CalendarRules");
+	assert_int_equal(table_class_new(t, names, 1, &none, &err), FATAL);
+	assert_contains(err.text, "rules has a type");
+	assert_int_equal(table_class_new(t, names + 1, 1, &none, &err), FATAL);
+	assert_contains(err.text, "nothing does not exist");
+	table_free(t);
+}
+
 SHOWS(what_is_null_is_null)
 {
 	struct error err;
@@ -303,6 +318,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(a_row_of_dynamics_becomes_a_change),
 	    cmocka_unit_test(every_type_that_can_be_read_is_read),
+	    cmocka_unit_test(a_column_of_a_type_that_cannot_be_read_is_refused_by_name),
 	    cmocka_unit_test(what_is_null_is_null),
 	    cmocka_unit_test(a_row_without_a_selected_column_is_rejected),
 	    cmocka_unit_test(a_row_that_is_not_what_the_metadata_says_is_rejected_by_column),

@@ -333,9 +333,24 @@ SHOWS(the_zone_of_the_process_stays_as_it_was)
 	unsetenv("TZ");
 	zone_free(zone_new("Europe/Paris"));
 	assert_null(getenv("TZ"));
-	assert_null(zone_new("../../etc/passwd"));
-	assert_null(zone_new("Europe"));
-	assert_null(zone_new(""));
+}
+
+SHOWS(only_a_zone_that_is_the_same_everywhere_is_one)
+{
+	static const char *const none[] = {"../../etc/passwd",
+					   "/usr/share/zoneinfo/UTC",
+					   "Europe",
+					   "",
+					   "zone.tab",
+					   "tzdata.zi",
+					   "right/Europe/Paris",
+					   "localtime",
+					   "posixrules",
+					   "europe/paris"};
+
+	for (size_t i = 0; i < sizeof none / sizeof *none; i++)
+		if (zone_new(none[i]))
+			fail_msg("%s is taken for a zone", none[i]);
 }
 
 SHOWS(decimals_compare_by_value)
@@ -359,6 +374,7 @@ int main(void)
 	    cmocka_unit_test(a_day_comes_back_from_its_midnight_in_any_zone),
 	    cmocka_unit_test(a_clock_comes_back_from_utc_but_for_the_hour_that_is_skipped),
 	    cmocka_unit_test(the_zone_of_the_process_stays_as_it_was),
+	    cmocka_unit_test(only_a_zone_that_is_the_same_everywhere_is_one),
 	    cmocka_unit_test(decimals_compare_by_value),
 	};
 	return cmocka_run_group_tests(tests, NULL, forget);

@@ -48,19 +48,36 @@ SHOWS(what_is_no_yaml_has_a_place_too)
 	problems_free(&p);
 }
 
-SHOWS(aliases_and_depth_are_refused)
+SHOWS(aliases_and_depth_are_refused_where_they_stand)
 {
 	struct problems p = {0};
 	char deep[400] = "";
 
 	assert_null(load("a: &x [1]\nb: *x\n", &p));
+	says(&p, 0, "a.yaml:2:4: *x ");
 	for (int i = 0; i < 60; i++)
 		strcat(deep, "[");
 	for (int i = 0; i < 60; i++)
 		strcat(deep, "]");
 	assert_null(load(deep, &p));
+	says(&p, 1, "a.yaml:1:34: nested deeper than 32");
 	assert_null(load("a: &a [*a]\n", &p)); /* a circle */
-	assert_int_equal(p.count, 3);
+	says(&p, 2, "a.yaml:1:8: *a ");
+	assert_null(load("[&a x, *a, *a]\n", &p));
+	assert_int_equal(p.count, 5);
+	problems_free(&p);
+}
+
+SHOWS(what_stands_behind_the_first_document_is_not_lost)
+{
+	struct problems p = {0};
+
+	doc_free(load("---\na: 1\n...\n", &p));
+	assert_int_equal(p.count, 0);
+	assert_null(load("a: 1\n---\nb: 2\n", &p));
+	says(&p, 0, "a.yaml:2:1: a second document begins here");
+	assert_null(load("a: 1\n...\n}\n", &p));
+	says(&p, 1, "a.yaml:3:1: ");
 	problems_free(&p);
 }
 
@@ -184,7 +201,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(every_node_knows_its_place),
 	    cmocka_unit_test(what_is_no_yaml_has_a_place_too),
-	    cmocka_unit_test(aliases_and_depth_are_refused),
+	    cmocka_unit_test(aliases_and_depth_are_refused_where_they_stand),
+	    cmocka_unit_test(what_stands_behind_the_first_document_is_not_lost),
 	    cmocka_unit_test(unknown_and_repeated_keys_are_found),
 	    cmocka_unit_test(typed_members_say_what_is_wrong_and_yield_the_fallback),
 	    cmocka_unit_test(a_second_file_is_laid_over_the_first),

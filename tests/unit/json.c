@@ -61,6 +61,25 @@ SHOWS(an_escaped_nul_does_not_cut_a_text)
 	buffer_free(&scratch);
 }
 
+SHOWS(half_of_a_pair_is_replaced)
+{
+	struct buffer scratch = BUFFER(1 << 20);
+	const char *text =
+	    "{\"a\":\"x\\ud83d\",\"b\":\"\\uDE00y\",\"c\":\"\\uD83d\\ude00\","
+	    "\"d\":\"\\ud83d\\ud83d\\ude00\",\"e\":\"\\\\ud83d\",\"f\":\"\\ud83d\\n\"}";
+	cJSON *json = json_parse_exact(&scratch, text, strlen(text));
+
+	assert_non_null(json);
+	assert_string_equal(json_string(json, "a"), "x\xef\xbf\xbd");
+	assert_string_equal(json_string(json, "b"), "\xef\xbf\xbdy");
+	assert_string_equal(json_string(json, "c"), "\xf0\x9f\x98\x80");
+	assert_string_equal(json_string(json, "d"), "\xef\xbf\xbd\xf0\x9f\x98\x80");
+	assert_string_equal(json_string(json, "e"), "\\ud83d");
+	assert_string_equal(json_string(json, "f"), "\xef\xbf\xbd\n");
+	cJSON_Delete(json);
+	buffer_free(&scratch);
+}
+
 SHOWS(depth_is_bounded)
 {
 	struct buffer scratch = BUFFER(16 << 20);
@@ -150,6 +169,21 @@ SHOWS(malformed_utf8_is_seen)
 	assert_true(text_is_utf8("", 0));
 }
 
+SHOWS(bytes_that_are_no_utf8_are_marked)
+{
+	static const char *const pairs[][2] = {{"caf\xe9.yaml", "caf\xef\xbf\xbd.yaml"},
+					       {"é😀", "é😀"},
+					       {"\xe2\x82", "\xef\xbf\xbd\xef\xbf\xbd"},
+					       {"\xe2\x82\xacx\xff", "€x\xef\xbf\xbd"},
+					       {"", ""}};
+
+	for (size_t i = 0; i < sizeof pairs / sizeof *pairs; i++) {
+		char *text = utf8_replaced(pairs[i][0]);
+		assert_string_equal(text, pairs[i][1]);
+		free(text);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -157,12 +191,14 @@ int main(void)
 	    cmocka_unit_test(garbage_is_refused),
 	    cmocka_unit_test(a_nul_is_refused),
 	    cmocka_unit_test(an_escaped_nul_does_not_cut_a_text),
+	    cmocka_unit_test(half_of_a_pair_is_replaced),
 	    cmocka_unit_test(depth_is_bounded),
 	    cmocka_unit_test(what_does_not_fit_into_scratch_is_refused),
 	    cmocka_unit_test(members_have_the_type_that_is_asked_for),
 	    cmocka_unit_test(whole_texts_are_converted_or_refused),
 	    cmocka_unit_test(guids_have_one_form),
 	    cmocka_unit_test(malformed_utf8_is_seen),
+	    cmocka_unit_test(bytes_that_are_no_utf8_are_marked),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -251,6 +251,76 @@ SHOWS(a_delete_stays_a_delete)
 	maps("{from: firstname, to: firstName}", NULL, "null");
 }
 
+/* What these keys of the flow make of a change; "delete" and "tombstone" as the topic gets them. */
+static const char *becomes(const char *flow, const char *change, bool *passes)
+{
+	char overlay[500];
+	struct problems p = {0};
+	struct error err;
+	struct mapped_change out;
+	struct change_head head;
+	avro_value_t source, target;
+
+	snprintf(overlay, sizeof overlay,
+		 "flows: {contacts: {fields: [{from: firstname, to: firstName}], %s}}\n", flow);
+	struct config *c = fixture_config(overlay, &p);
+	struct mapping *m = mapping_compile(config_flow(c, "contacts"), contact, profile, &p);
+	assert_non_null(m);
+	record_new(&mapping_source(m)->record, &source);
+	record_new(mapping_target(m), &target);
+	cJSON *json = cJSON_Parse(change);
+	assert_int_equal(record_from_json(json, &source, &err), OK);
+	cJSON_Delete(json);
+	assert_int_equal(mapping_apply(m, &source, false, &target, &out, &err), OK);
+	const char *what = "nothing";
+	if (out.emit) {
+		change_get_head(&target, &head);
+		what = head.op == CHANGE_DELETE	  ? out.tombstone ? "delete, tombstone" : "delete"
+		       : head.op == CHANGE_UPDATE ? "update"
+						  : "upsert";
+		assert_true(head.op == CHANGE_DELETE || !out.tombstone);
+	}
+	*passes = mapping_passes_tombstones(m);
+	avro_value_decref(&source);
+	avro_value_decref(&target);
+	mapping_free(m);
+	config_free(c);
+	return what;
+}
+
+SHOWS(a_key_is_forgotten_only_behind_a_delete)
+{
+#define HEAD "\"id\":\"a\",\"epoch\":1,\"version\":2,\"observed_at\":5,\"origin\":\"delta\""
+	static const char gone[] = "{\"op\":\"delete\"," HEAD "}";
+	static const char merged[] = "{\"op\":\"upsert\"," HEAD ",\"row\":{\"merged\":true}}";
+	static const char out[] = "{\"op\":\"upsert\"," HEAD ",\"row\":{\"firstname\":\"Ann\"}}";
+#undef HEAD
+	static const struct {
+		const char *flow, *change, *becomes;
+		bool passes;
+	} rows[] = {
+	    /* Behind a delete of the source comes its own tombstone. */
+	    {"deletes: apply", gone, "delete", true},
+	    {"deletes: apply", merged, "delete, tombstone", true},
+	    {"deletes: ignore", gone, "nothing", false},
+	    {"deletes: ignore", merged, "nothing", false},
+	    {"deletes: deactivate, deactivate: {cusStatus: gone}", gone, "update", false},
+	    {"deletes: deactivate, deactivate: {cusStatus: gone}", merged, "update", false},
+	    {"filter: {column: firstname, is: Bob}", out, "nothing", true},
+	    {"filter: {column: firstname, is: Bob}, filtered_out: delete", out, "delete, tombstone",
+	     true},
+	    {"filter: {column: firstname, is: Ann}, filtered_out: delete", out, "upsert", true},
+	};
+
+	for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+		bool passes;
+		const char *what = becomes(rows[i].flow, rows[i].change, &passes);
+		if (strcmp(what, rows[i].becomes) || passes != rows[i].passes)
+			fail_msg("%s: %s, and a tombstone %s", rows[i].flow, what,
+				 passes ? "passes" : "stays out");
+	}
+}
+
 SHOWS(an_extractor_selects_what_is_mapped_and_no_more)
 {
 	struct problems p = {0};
@@ -306,6 +376,7 @@ int main(void)
 	    cmocka_unit_test(a_value_that_the_target_does_not_know_is_rejected),
 	    cmocka_unit_test(money_fits_a_text_exactly_and_a_number_nearly),
 	    cmocka_unit_test(a_delete_stays_a_delete),
+	    cmocka_unit_test(a_key_is_forgotten_only_behind_a_delete),
 	    cmocka_unit_test(an_extractor_selects_what_is_mapped_and_no_more),
 	    cmocka_unit_test(the_same_mapping_makes_the_same_schema),
 	};
