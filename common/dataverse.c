@@ -229,14 +229,14 @@ static bool is_ours(const struct dataverse *d, const char *link)
 	return !strncasecmp(link, d->url, n) && link[n] == '/';
 }
 
-enum result dataverse_page(struct dataverse *d, const char *url, bool track, int64_t page_size,
+enum result dataverse_page(struct dataverse *d, const char *url, enum page_of of, int64_t page_size,
 			   mono_time now, struct dataverse_page *page, struct error *err)
 {
 	char prefer[300];
 
 	*page = (struct dataverse_page){0};
 	snprintf(prefer, sizeof prefer, "Prefer: %sodata.maxpagesize=%lld," ANNOTATIONS,
-		 track ? "odata.track-changes," : "", (long long)page_size);
+		 of != PAGE_OF_ROWS ? "odata.track-changes," : "", (long long)page_size);
 	arena_reset(&d->page);
 	enum result r = get(d, url, prefer, true, true, now, &page->json, err);
 	if (r != OK)
@@ -246,7 +246,7 @@ enum result dataverse_page(struct dataverse *d, const char *url, bool track, int
 	page->delta = json_string(page->json, "@odata.deltaLink");
 	page->metadata_version =
 	    json_string(page->json, "@Microsoft.Dynamics.CRM.globalmetadataversion");
-	bool nothing = track && !page->json->child; /* "an empty JSON": no changes */
+	bool nothing = of == PAGE_OF_CHANGES && !page->json->child;
 	if (!cJSON_IsArray(page->rows) && !nothing)
 		r = error_retry(err, "not-json", "dataverse answers 200 without \"value\"");
 	else if ((page->next && !is_ours(d, page->next)) ||

@@ -63,9 +63,12 @@ struct dataverse_page {
 	const char *delta;	      /* deltaLink or NULL */
 	const char *metadata_version; /* globalmetadataversion: another one when a table changed */
 };
-/* track: with change tracking.  Also checks that links lead to this environment: the token must not
+/* What is read: rows; rows with change tracking, for a delta link; changes, of which there may be
+ * none, and then the answer may be an empty JSON. */
+enum page_of { PAGE_OF_ROWS, PAGE_OF_TRACKED_ROWS, PAGE_OF_CHANGES };
+/* Also checks that links lead to this environment: the token must not
  * go elsewhere. */
-enum result dataverse_page(struct dataverse *d, const char *url, bool track, int64_t page_size,
+enum result dataverse_page(struct dataverse *d, const char *url, enum page_of of, int64_t page_size,
 			   mono_time now, struct dataverse_page *page, struct error *err);
 void dataverse_page_free(struct dataverse *d, struct dataverse_page *page);
 

@@ -285,10 +285,10 @@ enum result extraction_check_next(struct extraction *x, const char *url, const c
 	return error_retry(err, "link-loop", "the next link of a page was read before");
 }
 
-enum result extraction_page(struct extraction *x, const char *url, bool track, int64_t page_size,
-			    struct dataverse_page *page, struct error *err)
+enum result extraction_page(struct extraction *x, const char *url, enum page_of of,
+			    int64_t page_size, struct dataverse_page *page, struct error *err)
 {
-	enum result r = dataverse_page(&x->dataverse, url, track, page_size, mono_now(), page, err);
+	enum result r = dataverse_page(&x->dataverse, url, of, page_size, mono_now(), page, err);
 
 	if (r != OK || !page->metadata_version ||
 	    !strcmp(page->metadata_version, x->metadata_version))

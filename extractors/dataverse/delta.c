@@ -16,6 +16,8 @@
 #include "json.h"
 #include "log.h"
 
+enum { SKEW_MS = 600000 }; /* of our clock and the broker's */
+
 static bool lower_id(const char *id, char out[37])
 {
 	if (!text_is_guid(id))
@@ -87,6 +89,8 @@ static void end_pass(struct extraction *x, struct position *p, const char *delta
 	seen_clear(x->ids);
 	x->ids_partial = false;
 	seen_clear(x->recent);
+	seen_clear(x->recent_before);
+	p->late_above = -1;
 	x->late = false;
 }
 
@@ -121,11 +125,26 @@ static enum result heal(struct extraction *x, struct position *p, wall_time now,
 	return OK;
 }
 
+/* What changed while all rows were read was met there, and comes again in the first delta; a process
+ * that was not there asks the topic. */
+static enum result know(struct extraction *x, const struct position *p, struct error *err)
+{
+	if (p->late_above < 0 || x->late)
+		return OK;
+	enum result r = rows_recent(x, (wall_time){p->scan_began.ms - SKEW_MS}, p->late_above, err);
+	x->late = r == OK;
+	return r;
+}
+
 enum result delta_step(struct extraction *x, struct extract_output *o, struct position *p,
 		       wall_time now, bool *more, int64_t *rows, struct error *err)
 {
 	struct dataverse_page page;
-	enum result r = extraction_page(x, p->delta_link, true, p->delta_page_size, &page, err);
+	enum result r = know(x, p, err);
+
+	if (r != OK)
+		return r;
+	r = extraction_page(x, p->delta_link, PAGE_OF_CHANGES, p->delta_page_size, &page, err);
 
 	if (r == RETRY && !strcmp(err->reason, "expired-delta-token"))
 		return heal(x, p, now, "the delta token has expired", err);

@@ -31,7 +31,7 @@ enum { REQUEST_APPROVE, REQUEST_RESCAN };
 struct position {
 	char organization[37], top[37];
 	char *select, *scan_link, *delta_link, *delta_start; /* owned */
-	int64_t epoch, version, version_before, floor, top_version;
+	int64_t epoch, version, version_before, floor, top_version, late_above;
 	enum scan scan;
 	int64_t scan_rows, scan_pages, expected, page_size, delta_page_size, held, approved;
 	wall_time scan_began, mark, since, doubted, saved;
@@ -76,8 +76,7 @@ struct extraction {
 	struct seen *ids;		 /* delta: rows of this pass, for its deletes */
 	struct seen *recent, *recent_before; /* poll: versions of this pass and the last one */
 	bool recent_loaded;
-	bool late;	      /* x->recent has rows that the first delta after a scan repeats */
-	int64_t late_above;   /* their versions: above the highest when the scan began */
+	bool late; /* x->recent has the rows that the first delta after a full read repeats */
 	wall_time pass_began; /* poll */
 	mono_time look_due;   /* restored.c */
 	unsigned top_gone;    /* looks in a row that did not find the row */
@@ -118,8 +117,8 @@ enum result rows_emit_delete(struct extraction *x, struct extract_output *o, str
 			     struct error *err);
 /* Fills x->known from the topic that we write ourselves; also p->epoch, should it be behind. */
 enum result rows_known(struct extraction *x, struct position *p, struct error *err);
-/* Fills x->recent with the versions that the topic got since a time. */
-enum result rows_recent(struct extraction *x, wall_time since, struct error *err);
+/* Fills x->recent_before with the versions above one that the topic got since a time. */
+enum result rows_recent(struct extraction *x, wall_time since, int64_t above, struct error *err);
 
 /* scan.c */
 void scan_begin(struct extraction *x, struct position *p, enum scan kind, wall_time now);
@@ -149,8 +148,8 @@ enum result poll_step(struct extraction *x, struct extract_output *o, struct pos
 /* dataverse.c: is this the environment whose checkpoint we have?  FATAL when it is another. */
 enum result extraction_who(struct extraction *x, struct position *p, struct error *err);
 /* dataverse.c: reads a page and looks at what every page may say: changed metadata. */
-enum result extraction_page(struct extraction *x, const char *url, bool track, int64_t page_size,
-			    struct dataverse_page *page, struct error *err);
+enum result extraction_page(struct extraction *x, const char *url, enum page_of of,
+			    int64_t page_size, struct dataverse_page *page, struct error *err);
 /* A next link that was read before, or is longer than a link can be. RETRY. */
 enum result extraction_check_next(struct extraction *x, const char *url, const char *next,
 				  struct error *err);

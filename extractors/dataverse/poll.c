@@ -32,7 +32,7 @@ static enum result know(struct extraction *x, const struct position *p, struct e
 
 	if (x->recent_loaded)
 		return OK;
-	enum result r = rows_recent(x, (wall_time){p->mark.ms - back - SKEW_MS}, err);
+	enum result r = rows_recent(x, (wall_time){p->mark.ms - back - SKEW_MS}, -1, err);
 	x->recent_loaded = r == OK;
 	return r;
 }
@@ -65,7 +65,7 @@ enum result poll_step(struct extraction *x, struct extract_output *o, struct pos
 	if (!*p->delta_link)
 		x->pass_began = now;
 	_cleanup_(freep) char *url = *p->delta_link ? xstrdup(p->delta_link) : pass_url(x, p);
-	r = extraction_page(x, url, false, p->delta_page_size, &page, err);
+	r = extraction_page(x, url, PAGE_OF_ROWS, p->delta_page_size, &page, err);
 	if (r != OK)
 		return r;
 	if (page.next)

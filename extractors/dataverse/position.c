@@ -31,6 +31,7 @@ enum {
 	CP_TOP,
 	CP_TOP_VERSION,
 	CP_DOUBTED,
+	CP_LATE_ABOVE,
 	CP_SAVED_AT
 };
 enum { RQ_KIND, RQ_DELETES, RQ_SINCE };
@@ -41,7 +42,8 @@ void position_init(struct position *p)
 			       .scan_link = xstrdup(""),
 			       .delta_link = xstrdup(""),
 			       .delta_start = xstrdup(""),
-			       .expected = -1};
+			       .expected = -1,
+			       .late_above = -1};
 }
 
 void position_free(struct position *p)
@@ -109,6 +111,7 @@ void position_read(struct position *p, const avro_value_t *value)
 	p->approved = long_at(value, CP_APPROVED);
 	p->since.ms = long_at(value, CP_SINCE);
 	p->top_version = long_at(value, CP_TOP_VERSION);
+	p->late_above = long_at(value, CP_LATE_ABOVE);
 	p->doubted.ms = long_at(value, CP_DOUBTED);
 	p->saved.ms = long_at(value, CP_SAVED_AT);
 }
@@ -203,6 +206,7 @@ enum result position_save(struct extraction *x, struct extract_output *o, struct
 	put_long(c, CP_APPROVED, p->approved);
 	put_long(c, CP_SINCE, p->since.ms);
 	put_long(c, CP_TOP_VERSION, p->top_version);
+	put_long(c, CP_LATE_ABOVE, p->late_above);
 	put_long(c, CP_DOUBTED, p->doubted.ms);
 	f = record_field(c, CP_REQUEST);
 	record_set_null(&f);

@@ -50,15 +50,15 @@ static size_t state_of(char out[64], const char *id, int64_t version)
 }
 
 /* Did the page before, the topic, or the last polls have this row at this version? */
-static bool is_repeated(struct extraction *x, const struct page_use *use, const char *id,
-			int64_t version)
+static bool is_repeated(struct extraction *x, const struct position *p, const struct page_use *use,
+			const char *id, int64_t version)
 {
 	char state[64];
 	size_t n = state_of(state, id, version);
 	bool repeated = seen_has(x->page_before, state, n) || seen_has(x->page, state, n);
 
 	seen_add(x->page, state, n);
-	if (use->late && version > x->late_above)
+	if (use->late && version > p->late_above)
 		seen_add(x->recent, state, n);
 	if (use->recent) {
 		repeated |= seen_has(x->recent_before, state, n) || seen_has(x->recent, state, n);
@@ -90,7 +90,7 @@ static bool note_row(struct extraction *x, struct position *p, const struct page
 	/* A row that went back to a lower version: the environment was restored. */
 	if (use->compare && known_version(x->known, id) > version && p->epoch < p->scan_began.ms)
 		p->epoch = p->scan_began.ms;
-	bool repeated = is_repeated(x, use, id, version);
+	bool repeated = is_repeated(x, p, use, id, version);
 	if (x->known && use->meet)
 		known_put(x->known, id, version, true);
 	if (use->ids)
@@ -167,7 +167,7 @@ struct reading {
 	struct extraction *x;
 	const struct position *p;
 	bool met_by_epoch;
-	int64_t epoch, count;
+	int64_t epoch, count, above;
 	bool versions; /* into recent_before, else into known */
 	enum result result;
 	struct error *err;
@@ -202,6 +202,8 @@ static bool take_record(void *arg, const rd_kafka_message_t *m)
 	change_get_head(change, &head);
 	if (head.epoch > g->epoch)
 		g->epoch = head.epoch;
+	if (g->versions && head.version <= g->above)
+		return !stage_stop;
 	if (g->versions)
 		seen_add(g->x->recent_before, state, state_of(state, id, head.version));
 	else if (head.op == CHANGE_DELETE)
@@ -257,9 +259,9 @@ enum result rows_known(struct extraction *x, struct position *p, struct error *e
 	return OK;
 }
 
-enum result rows_recent(struct extraction *x, wall_time since, struct error *err)
+enum result rows_recent(struct extraction *x, wall_time since, int64_t above, struct error *err)
 {
-	struct reading g = {.x = x, .p = &x->at, .versions = true};
+	struct reading g = {.x = x, .p = &x->at, .versions = true, .above = above};
 
 	seen_clear(x->recent_before);
 	return read_topic(&g, since, err);

@@ -72,16 +72,16 @@ void scan_begin(struct extraction *x, struct position *p, enum scan kind, wall_t
 						  &expected, &ignored) != OK)
 		expected = -1;
 	p->expected = expected;
-	x->late = false;
 	bool by_version = x->stage->flow->changes == CHANGES_VERSIONNUMBER;
 	bool adopts = x->stage->flow->changes == CHANGES_TRACKING && !*p->delta_link;
-	if (kind != SCAN_SINCE && (by_version || adopts) &&
-	    dataverse_newest(&x->dataverse, x->stage->table, mono_now(), id, &version, &ignored) ==
-		OK) {
-		if (by_version)
+	if (kind != SCAN_SINCE && (by_version || adopts)) {
+		bool asked = dataverse_newest(&x->dataverse, x->stage->table, mono_now(), id,
+					      &version, &ignored) == OK;
+		if (asked && by_version)
 			p->floor = p->version = p->version_before = version;
+		if (adopts) /* not known: any row of the read may be in the first delta */
+			p->late_above = asked ? version : 0;
 		x->late = adopts;
-		x->late_above = version;
 		seen_clear(x->recent);
 	}
 	seen_clear(x->links);
@@ -296,7 +296,8 @@ enum result scan_step(struct extraction *x, struct extract_output *o, struct pos
 	if (r != OK)
 		return r;
 	_cleanup_(freep) char *url = *p->scan_link ? xstrdup(p->scan_link) : first_url(x, p);
-	r = extraction_page(x, url, track, p->page_size, &page, err);
+	r = extraction_page(x, url, track ? PAGE_OF_TRACKED_ROWS : PAGE_OF_ROWS, p->page_size,
+			    &page, err);
 	if (r != OK)
 		return r;
 	struct page_use use = {.origin =

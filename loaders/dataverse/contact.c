@@ -87,7 +87,7 @@ static enum result read_since(struct dataverse_loader *l, const char *condition,
 	while (url && r == OK) {
 		struct dataverse_page page;
 		const cJSON *row;
-		r = dataverse_page(&l->dataverse, url, false, PAGE, now, &page, err);
+		r = dataverse_page(&l->dataverse, url, PAGE_OF_ROWS, PAGE, now, &page, err);
 		free(url);
 		url = NULL;
 		if (r != OK)

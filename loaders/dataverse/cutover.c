@@ -78,7 +78,7 @@ static enum result read_table(struct dataverse_loader *l, enum event_kind kind, 
 	while (url && r == OK) {
 		struct dataverse_page page;
 		const cJSON *row;
-		r = dataverse_page(&l->dataverse, url, false, PAGE, mono_now(), &page, err);
+		r = dataverse_page(&l->dataverse, url, PAGE_OF_ROWS, PAGE, mono_now(), &page, err);
 		free(url);
 		url = NULL;
 		if (r != OK)

@@ -60,6 +60,35 @@ SHOWS(mistakes_are_refused_by_name)
 	refused("connections: {dataverse: {secret: x}}\n", "secret");
 }
 
+static struct flow contacts_with(const char *overlay)
+{
+	struct problems p = {0};
+	struct config *c = fixture_config(overlay, &p);
+
+	assert_non_null(c);
+	struct flow f = *config_flow(c, "contacts"); /* its numbers outlive c */
+	config_free(c);
+	return f;
+}
+
+SHOWS(the_deletes_that_need_no_approval_are_a_share_or_a_number)
+{
+	struct flow f = contacts_with(NULL);
+
+	assert_float_equal(f.max_deletes_share, 0.01, 1e-9);
+	assert_int_equal(f.max_deletes_count, -1);
+	f = contacts_with("flows: {contacts: {max_deletes: 2.5%}}\n");
+	assert_float_equal(f.max_deletes_share, 0.025, 1e-9);
+	assert_int_equal(f.max_deletes_count, -1);
+	f = contacts_with("flows: {contacts: {max_deletes: 0}}\n");
+	assert_int_equal(f.max_deletes_count, 0);
+	f = contacts_with("flows: {contacts: {max_deletes: 500}}\n");
+	assert_int_equal(f.max_deletes_count, 500);
+	refused("flows: {contacts: {max_deletes: 101%}}\n", "max_deletes");
+	refused("flows: {contacts: {max_deletes: -1}}\n", "max_deletes");
+	refused("flows: {contacts: {max_deletes: many}}\n", "max_deletes");
+}
+
 SHOWS(several_mistakes_are_said_at_once)
 {
 	struct problems p = {0};
@@ -139,6 +168,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(the_example_has_three_flows),
 	    cmocka_unit_test(mistakes_are_refused_by_name),
+	    cmocka_unit_test(the_deletes_that_need_no_approval_are_a_share_or_a_number),
 	    cmocka_unit_test(several_mistakes_are_said_at_once),
 	    cmocka_unit_test(settings_that_carry_a_guarantee_are_refused_with_the_reason),
 	    cmocka_unit_test(variables_are_taken_in_connections_only),

@@ -155,6 +155,23 @@ SHOWS(a_live_table_with_another_type_is_refused)
 	assert_int_equal(table_same(saved, live, columns, 1, &err), FATAL);
 	assert_contains(err.text, "Decimal");
 	assert_int_equal(table_same(saved, saved, columns, 1, &err), OK);
+	set(&live->entity_set, "others");
+	assert_int_equal(table_same(saved, live, columns, 0, &err), FATAL);
+	assert_contains(err.text, "entity set");
+	table_free(saved);
+	table_free(live);
+}
+
+SHOWS(a_time_of_another_behaviour_is_another_type)
+{
+	static const char *const columns[] = {"at"};
+	struct table *saved = table_new("t"), *live = table_new("t");
+	struct error err;
+
+	table_add(saved, "at", "DateTime");
+	table_add(live, "at", "DateTime/TimeZoneIndependent");
+	assert_int_equal(table_same(saved, live, columns, 1, &err), FATAL);
+	assert_contains(err.text, "TimeZoneIndependent");
 	table_free(saved);
 	table_free(live);
 }
@@ -177,6 +194,7 @@ int main(void)
 	    cmocka_unit_test(a_file_that_is_missing_or_damaged_says_how_to_make_it),
 	    cmocka_unit_test(a_live_resource_that_takes_less_than_the_saved_one_is_refused),
 	    cmocka_unit_test(a_live_table_with_another_type_is_refused),
+	    cmocka_unit_test(a_time_of_another_behaviour_is_another_type),
 	    cmocka_unit_test(types_of_both_products_are_known),
 	};
 	return cmocka_run_group_tests(tests, make, unmake);

@@ -1,0 +1,427 @@
+"""passes - what holds across the pages of a pass, from one pass to the next, and across restarts of
+an extractor: the parts of a promise that one good answer cannot show."""
+import reader
+from case import expect
+from extraction import change_one, expire, extractor, held_back, profiles, progress, rows_in_topic, \
+    small_pages, wired
+
+
+def retitle(case, rows, title):
+    case.dynamics.update_many("contacts", "contact", "contactid",
+                              {r["contactid"]: {"jobtitle": title} for r in rows})
+
+
+def arrives(case, title):
+    case.wait(lambda: any(p["cusJobTitle"] == title for p in case.campaign.rows("profile")), 20,
+              f"{title!r} to arrive")
+
+
+def deletes(case):
+    values = [m["value"] for m in case.messages("crm.contact") if m["value"]]
+    return [v["id"] for v in values if v["op"] == "delete"]
+
+
+def said(case, text, times=1, deadline=30):
+    case.wait(lambda: case.log(extractor(case)).count(text) >= times, deadline,
+              f"the extractor to say {text!r} {times} times")
+
+
+def again(case):
+    """The extractor ends in peace and starts once more."""
+    extractor(case).stop()
+    case.start("contacts", "extract-dataverse")
+
+
+# ---- changes in several pages ----------------------------------------------------------------------
+
+def claimed_gone(case, between):
+    """A pass of changes whose last page calls a row of its first page deleted; between(wire) comes
+    after the first page is written and before the second is answered."""
+    wire = wired(case, 60, small_pages())
+    case.start("contacts")
+    case.agree()
+    release = held_back(wire)
+    retitle(case, case.dynamics.rows("contacts")[:25], "again")
+    first, links, waiting, claimed, open_ = [], set(), [], [], []
+
+    @wire.rule
+    def _(e):
+        if not (e.is_page("contacts") and e.is_delta() and e.status == 200):
+            return
+        page = e.json()
+        if e.path in links and not open_:
+            waiting.append(e.path)
+            e.answer(503, {"error": {"code": "", "message": "not yet"}})
+        elif "@odata.nextLink" in page:
+            first.extend(r["contactid"] for r in page["value"][:1])
+            links.add(page["@odata.nextLink"][len(wire.url):])
+        elif first and not claimed:
+            claimed.append(first[0])
+            e.answer(200, dict(page, value=page["value"] + [{
+                "@odata.context": "#contacts/$deletedEntity", "id": first[0], "reason": "deleted"}]))
+    release()
+    case.wait(lambda: waiting, 20, "the second page to be asked for")
+    between()
+    open_.append(True)
+    case.wait(lambda: claimed, 20, "the last page")
+    change_one(case, 50, "behind it")
+    arrives(case, "behind it")
+    expect(not deletes(case), "a row that is there was deleted")
+    case.agree()
+
+
+def test_a_row_of_an_earlier_page_outlives_its_deletion_on_a_later_one(case):
+    """Deletes come last, also of a row that was created again since: the row itself is asked for."""
+    claimed_gone(case, lambda: None)
+
+
+def test_killed_between_two_pages_of_changes_a_row_outlives_its_deletion(case):
+    """After a restart the rows of the pages before are not remembered: each deletion is asked about."""
+    def kill():
+        extractor(case).kill()
+        case.start("contacts", "extract-dataverse")
+    claimed_gone(case, kill)
+
+
+def test_changes_whose_next_link_repeats_are_found_by_a_full_read(case):
+    """A next link that leads to itself is tried again, and then given up with its token."""
+    wire = wired(case, 60, small_pages())
+    case.start("contacts")
+    case.agree()
+    release = held_back(wire)
+    retitle(case, case.dynamics.rows("contacts")[:25], "again")
+    looped = []
+
+    @wire.rule
+    def _(e):
+        if e.is_page("contacts") and e.is_delta() and e.status == 200 and len(looped) < 4:
+            page = e.json()
+            if "@odata.nextLink" in page:
+                looped.append(e.path)
+                e.answer(200, dict(page, **{"@odata.nextLink": f"{wire.url}{e.path}"}))
+    release()
+    case.agree(60)
+    expect(len(looped) == 3, f"it was tried {len(looped)} times")
+    expect("changes cannot be read on" in case.log(extractor(case)), "the log does not say it")
+    case.each_version_once("crm.contact")
+
+
+def test_changes_without_a_delta_link_are_asked_for_again(case):
+    """Rows and no link to go on with: the answer is not whole."""
+    wire = wired(case, 30)
+    case.start("contacts")
+    case.agree()
+    cut = []
+
+    @wire.rule
+    def _(e):
+        if e.is_page("contacts") and e.is_delta() and e.status == 200 and len(cut) < 2:
+            page = e.json()
+            if page["value"] and page.pop("@odata.deltaLink", None):
+                cut.append(e.path)
+                e.answer(200, page)
+    change_one(case)
+    case.agree()
+    expect(len(cut) == 2, f"{len(cut)} links were cut")
+    expect("has no delta link" in case.log(extractor(case)), "the log does not say it")
+    case.each_version_once("crm.contact")
+
+
+def test_changes_that_are_too_heavy_come_in_smaller_pages_and_then_in_larger_ones(case):
+    """The pages of changes are halved as those of a full read are, and grow when they may."""
+    wire = wired(case, 160, small_pages(160))
+    case.start("contacts")
+    case.agree()
+    refusing, refused = [True], []
+
+    def sizes():
+        return [e.page_size() for e in wire.pages("contacts") if e.is_delta() and e.status == 200]
+
+    @wire.rule
+    def _(e):
+        if refusing and e.is_page("contacts") and e.is_delta() and e.page_size() > 60:
+            refused.append(e.page_size())
+            e.answer(500, {"error": {"code": "0x80044151", "message": "SQL timeout expired."}})
+    retitle(case, case.dynamics.rows("contacts")[:120], "heavy")
+    case.agree(60)
+    expect({160, 80} <= set(refused), f"refused sizes: {set(refused)}")
+    expect(50 in sizes(), f"sizes that worked: {set(sizes())}")
+    refusing.clear()
+    case.wait(lambda: sizes()[-1] == 160, 20, "pages to grow again")
+    case.each_version_once("crm.contact")
+
+
+def test_pages_are_never_larger_than_configured(case):
+    """Also when the configuration has become smaller since, and when they are too heavy already."""
+    wire = wired(case, 60, small_pages(40))
+    case.start("contacts")
+    case.agree()
+    extractor(case).stop()
+    case.configure(small_pages(10))
+    asked, refused = len(wire.seen), []
+
+    @wire.rule
+    def _(e):
+        if e.is_page("contacts") and len(refused) < 4:
+            refused.append(e.path)
+            e.answer(500, {"error": {"code": "0x80044151", "message": "SQL timeout expired."}})
+    case.start("contacts", "extract-dataverse")
+    case.tideway("replay", "--flow", "contacts", "--from", "source")
+    said(case, "full read complete", 2)
+    sizes = {e.page_size() for e in wire.seen[asked:] if e.is_page("contacts")}
+    expect(sizes == {10}, f"sizes: {sizes}")
+    expect(len(refused) == 4, "no page was too heavy")
+
+
+# ---- full reads ------------------------------------------------------------------------------------
+
+def test_a_next_link_that_is_not_taken_begins_the_full_read_again(case):
+    """A link of a page may be dead while the table is well."""
+    wire = wired(case, 60, small_pages())
+    refused = []
+
+    @wire.rule
+    def _(e):
+        if e.is_page("contacts") and not e.is_delta() and "skiptoken" in e.path and len(refused) < 4:
+            refused.append(e.path)
+            e.answer(400, {"error": {"code": "0x80040203", "message": "Invalid skip token."}})
+    case.start("contacts")
+    case.agree(60)
+    expect("the full read begins again" in case.log(extractor(case)), "the log does not say it")
+
+
+def test_a_row_that_cannot_be_read_is_not_taken_for_gone(case):
+    """A full read meets a row that makes no record: a dead letter, and no deletion of what was there
+    before. Nor when the read is killed after it: then the row is asked for."""
+    wire = wired(case, 120, small_pages())
+    case.start("contacts")
+    case.agree()
+    victim, spoilt = case.dynamics.rows("contacts")[0]["contactid"], []
+
+    @wire.rule
+    def _(e):
+        if e.is_page("contacts") and not e.is_delta() and e.status == 200:
+            page = e.json()
+            for row in page["value"]:
+                if row["contactid"] == victim:
+                    row["birthdate"] = "never"
+                    spoilt.append(e.path)
+            e.answer(200, page)
+    expire(case, wire, deleted=0)
+    said(case, "full read complete", 2)
+    expect(spoilt and not deletes(case), "a row that is there was deleted")
+    expect([m["key"] for m in case.messages("rejected.contacts.extract-dataverse")] == [victim],
+           "there is not one dead letter")
+    case.dynamics_box.fault(path="*contacts*", delay_ms=60, count=2000)
+    spoilt.clear()
+    expire(case, wire, deleted=0)
+    case.wait(lambda: spoilt, 20, "the row to be read")
+    read = rows_in_topic(case)
+    case.wait(lambda: rows_in_topic(case) > read + 20, 30, "some pages")
+    extractor(case).kill()
+    case.start("contacts", "extract-dataverse")
+    case.dynamics_box.no_faults()
+    said(case, "full read complete", 3)
+    expect(not deletes(case), "a row that is there was deleted after a restart")
+    expect(len(spoilt) == 1, "the page was read again, which shows nothing")
+
+
+def test_other_columns_in_the_mapping_are_read_for_all_rows(case):
+    """Records of the old columns do not fill the new ones: all rows are read once more."""
+    case.setup("contacts", contacts=30, overlay={"flows": {"contacts": {"fields": [
+        {"from": "lastname", "to": "lastName"}]}}})
+    case.start("contacts", "extract-dataverse")
+    case.wait(lambda: rows_in_topic(case) == 30, 20, "the rows")
+    extractor(case).stop()
+    case.configure()
+    case.start("contacts", "extract-dataverse")
+    titles = {r["contactid"]: r["jobtitle"] for r in case.dynamics.rows("contacts")}
+
+    def filled():
+        last = {m["key"]: m["value"] for m in case.messages("crm.contact")}
+        return {k: v["row"].get("jobtitle") for k, v in last.items()} == titles
+    case.wait(filled, 20, "the new columns of all rows")
+    expect(any(titles.values()), "no row has a value in the new column")
+
+
+# ---- the guard -------------------------------------------------------------------------------------
+
+def lost(case, n):
+    """n rows are deleted while nobody looks, and the token expires."""
+    extractor(case).stop()
+    for row in case.dynamics.rows("contacts")[:n]:
+        case.dynamics.delete("contacts", row["contactid"])
+    case.dynamics_box.control.request("POST", "/_sandbox/expire-delta-tokens")
+    case.start("contacts", "extract-dataverse")
+
+
+def test_what_is_held_back_outlives_a_restart_and_an_approval_is_for_one_read(case):
+    """The number that is held is in the checkpoint; what was approved once says nothing about the
+    next time."""
+    case.setup("contacts", contacts=120, overlay={"flows": {"contacts": {"max_deletes": 10}}})
+    case.start("contacts")
+    case.agree()
+    lost(case, 30)
+    case.wait(lambda: "30 deletes held" in progress(case), 30, "the guard to hold deletes back")
+    again(case)
+    change_one(case, 5, "held")
+    arrives(case, "held")
+    expect("30 deletes held" in progress(case), f"after a restart: {progress(case)}")
+    case.tideway("replay", "--flow", "contacts", "--from", "source", "--since", "2100-01-01T00:00:00Z")
+    said(case, "full read complete", 3)
+    expect("30 deletes held" in progress(case), f"after a read of some rows: {progress(case)}")
+    expect("30 deletes" in case.tideway("approve", "--flow", "contacts")[1], "approve says no number")
+    case.agree()
+    lost(case, 20)
+    case.wait(lambda: "20 deletes held" in progress(case), 30, "the guard to hold deletes back again")
+    expect(profiles(case) == 90, f"{profiles(case)} profiles of 90")
+
+
+def test_more_than_a_hundred_rows_may_be_gone_when_the_share_allows_it(case):
+    """max_deletes as a share: below it nobody is asked, above it everybody is."""
+    case.setup("contacts", contacts=300)
+    case.start("contacts")
+    case.agree()
+    lost(case, 120)
+    case.wait(lambda: "120 deletes held" in progress(case), 30, "the guard to hold deletes back")
+    extractor(case).stop()
+    case.configure({"flows": {"contacts": {"max_deletes": "50%"}}})
+    case.start("contacts", "extract-dataverse")
+    case.tideway("replay", "--flow", "contacts", "--from", "source")
+    case.agree()
+    expect(profiles(case) == 180, f"{profiles(case)} profiles of 180")
+
+
+# ---- tables without change tracking ----------------------------------------------------------------
+
+def seen_late(case, how, polls, **more):
+    """A row that changed before another one is visible only some polls after it."""
+    wire = wired(case, 30, {"flows": {"contacts": dict({"changes": how, "poll": "300ms"}, **more)}})
+    case.start("contacts")
+    case.agree()
+    late, other = [r["contactid"] for r in case.dynamics.rows("contacts")[:2]]
+    polled = []
+
+    @wire.rule
+    def _(e):
+        if not e.is_page("contacts") or e.status != 200 or len(polled) >= polls:
+            return
+        page = e.json()
+        if polled or any(r["contactid"] == other and r["jobtitle"] == "other" for r in page["value"]):
+            polled.append(e.path)
+        e.answer(200, dict(page, value=[r for r in page["value"] if r["contactid"] != late]))
+    case.dynamics.update("contacts", late, {"jobtitle": "late"})
+    case.dynamics.update("contacts", other, {"jobtitle": "other"})
+    case.agree()
+    expect(len(polled) == polls, f"the row was hidden in {len(polled)} polls")
+    case.each_version_once("crm.contact")
+
+
+def test_by_modifiedon_a_row_that_is_visible_late_is_found_by_the_overlap(case):
+    """Clocks differ, and a write may be visible later than its time says."""
+    seen_late(case, "modifiedon", 9, overlap="5m")
+
+
+def test_by_versionnumber_a_row_that_is_visible_a_poll_late_is_found(case):
+    """A transaction that took longer than another one has a lower version and is visible after it."""
+    seen_late(case, "versionnumber", 1)
+
+
+def test_more_changes_than_a_page_holds_are_polled_in_several(case):
+    """A pass by modifiedon follows the next links, also when it is killed between them."""
+    wire = wired(case, 60, small_pages(changes="modifiedon", poll="300ms", overlap="5m"))
+    case.start("contacts")
+    case.agree()
+    pages, waiting = len(wire.pages("contacts")), []
+
+    @wire.rule
+    def _(e):
+        if e.is_page("contacts") and "skiptoken" in e.path and not waiting:
+            waiting.append(e.path)
+            e.answer(503, {"error": {"code": "", "message": "not yet"}})
+    retitle(case, case.dynamics.rows("contacts")[:35], "many")
+    case.wait(lambda: waiting, 20, "the second page to be asked for")
+    extractor(case).kill()
+    case.start("contacts", "extract-dataverse")
+    case.agree()
+    expect(len(wire.pages("contacts")) > pages + 4, "there were no pages")
+    case.each_version_once("crm.contact")
+
+
+def test_what_changes_while_a_pass_runs_is_in_the_next_one(case):
+    """A pass asks for what changed since the last one began, not since it ended."""
+    wire = wired(case, 60, small_pages(changes="modifiedon", poll="300ms", overlap="1s"))
+    case.start("contacts")
+    case.agree()
+    dynamics, first, slow = reader.Dynamics(case.env), [], []
+
+    @wire.rule
+    def _(e):
+        if not e.is_page("contacts") or e.status != 200:
+            return
+        if "skiptoken" not in e.path and "@odata.nextLink" in e.json():
+            first.extend(r["contactid"] for r in e.json()["value"][:1])
+        elif first and (not slow or e.at - slow[0] < 3):
+            if not slow:
+                dynamics.update("contacts", first[0], {"jobtitle": "meanwhile"})
+            slow.append(e.at)
+            e.answer(503, {"error": {"code": "", "message": "not yet"}})
+    retitle(case, case.dynamics.rows("contacts")[:35], "many")
+    case.wait(lambda: slow, 20, "the second page to be asked for")
+    case.agree()
+    arrives(case, "meanwhile")
+    case.each_version_once("crm.contact")
+
+
+def test_by_full_reads_a_row_that_comes_back_with_its_old_version_lives(case):
+    """It was out of sight, was taken for gone, and is seen again as it was: that comes after its
+    deletion."""
+    wire = wired(case, 30, {"flows": {"contacts": {"changes": "full", "poll": "300ms"}}})
+    case.start("contacts")
+    case.agree()
+    victim, hidden = case.dynamics.rows("contacts")[3]["contactid"], [True]
+
+    @wire.rule
+    def _(e):
+        if hidden and e.is_page("contacts") and e.status == 200:
+            page = e.json()
+            e.answer(200, dict(page, value=[r for r in page["value"] if r["contactid"] != victim]))
+    case.wait(lambda: deletes(case) == [victim], 20, "the row to be taken for gone")
+    case.drained("contacts", "load-campaign")
+    hidden.clear()
+    case.agree()
+
+
+def test_by_full_reads_an_environment_that_was_restored_goes_on_in_a_new_epoch(case):
+    """Rows that are back at lower versions come after what was written of them."""
+    case.setup("contacts", contacts=30,
+               overlay={"flows": {"contacts": {"changes": "full", "poll": "300ms"}}})
+    case.start("contacts")
+    case.agree()
+    case.dynamics_box.control.request("POST", "/_sandbox/backup")
+    retitle(case, case.dynamics.rows("contacts")[:3], "forgotten")
+    case.agree()
+    case.dynamics_box.control.request("POST", "/_sandbox/restore")
+    case.agree()
+    expect(len({m["value"]["epoch"] for m in case.messages("crm.contact") if m["value"]}) == 2,
+           "there are not two epochs")
+
+
+def test_back_at_change_tracking_what_polls_did_not_see_is_found(case):
+    """`changes` was modifiedon for a while, which sees no deletes: all rows are read once more."""
+    case.setup("contacts", contacts=40)
+    case.start("contacts")
+    case.agree()
+    extractor(case).stop()
+    case.configure({"flows": {"contacts": {"changes": "modifiedon", "overlap": "5m"}}})
+    case.start("contacts", "extract-dataverse")
+    change_one(case, 1, "polled")
+    arrives(case, "polled")
+    case.dynamics.delete("contacts", case.dynamics.rows("contacts")[9]["contactid"])
+    change_one(case, 2, "polled too")
+    arrives(case, "polled too")
+    expect(not deletes(case), "a poll saw a deletion")
+    extractor(case).stop()
+    case.configure()
+    case.start("contacts", "extract-dataverse")
+    case.agree()
