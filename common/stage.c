@@ -216,6 +216,8 @@ int stage_main(int argc, char **argv, const struct stage_program *p)
 	    "--instance NAME makes a restart quick: with the same name the process takes its\n"
 	    "partitions and its open transaction back at once, instead of after the session\n"
 	    "time-out. No two running processes may share a name.\n\n"
+	    "--metrics PORT listens at 127.0.0.1; metrics are Prometheus', and /healthz is\n"
+	    "there, too: deploy/METRICS.md.\n\n"
 	    "The log is logfmt on stderr. SIGTERM stops cleanly.\n"
 	    "exit status: 0 asked to stop, 100 do not restart (usage, configuration,\n"
 	    "schema), 111 restart me (broker, registry or API away)."};
