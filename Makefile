@@ -29,7 +29,7 @@ endif
 CPPFLAGS := -iquote common -MMD -MP
 
 comma := ,
-STAGE_LIBS := -lrdkafka -lcurl -lcjson -lavro -lyaml -lcsv -lz -luuid -lxxhash -lnettle -lpthread -lm
+STAGE_LIBS := -lrdkafka -lcurl -lcjson -lavro -lyaml -lcsv -lz -luuid -lxxhash -lnettle -lmicrohttpd -lpthread -lm
 SANDBOX_LIBS := -lmicrohttpd -lsqlite3 -lcjson -lgnutls -lz -lpthread -lm
 TEST_LIBS := -lcmocka
 

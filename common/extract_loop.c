@@ -21,7 +21,10 @@ struct extract_output {
 	struct buffer encoded;
 	bool in_transaction;
 	size_t records;
-	int64_t rejected;
+	/* For reports. */
+	int64_t written, rejected;
+	int64_t committed, aborted; /* transactions */
+	struct tally reasons;
 };
 
 struct loop {
@@ -40,6 +43,8 @@ struct loop {
 	uint32_t seed;
 	enum result broken;
 	struct error err;
+
+	int64_t leading, steps, failed_steps, last_step_ms; /* for reports */
 };
 
 /* ---- writing ---------------------------------------------------------------------------------- */
@@ -69,6 +74,7 @@ static enum result abort_transaction(struct extract_output *o, struct error *err
 	if (!o->in_transaction)
 		return OK;
 	o->in_transaction = false;
+	o->aborted++;
 	rd_kafka_error_t *e = rd_kafka_abort_transaction(o->producer, 30000);
 	return e ? transaction_error("aborting a transaction", e, err) : OK;
 }
@@ -86,6 +92,7 @@ enum result extract_commit(struct extract_output *o, struct error *err)
 	} while (e && rd_kafka_error_is_retriable(e));
 	if (!e) {
 		o->in_transaction = false;
+		o->committed++;
 		return OK;
 	}
 	/* What the extractor remembers is ahead of what is written: only a new term, which reads the
@@ -133,6 +140,8 @@ enum result extract_emit(struct extract_output *o, const char *key, const void *
 		return extract_reject(o, key, value, len, o->stage->self->output, 0, &why, err);
 	if (r != OK)
 		*err = why;
+	o->written += r == OK;
+	stage_turn(o->stage); /* a step may take minutes */
 	return r;
 }
 
@@ -169,6 +178,7 @@ enum result extract_reject(struct extract_output *o, const char *key, const void
 	log_warn("rejected", "reason", why->reason, "error", why->text, "where", where, "line",
 		 log_int(line), "key", log_key(key, strlen(key)), NULL);
 	o->rejected++;
+	tally_add(&o->reasons, why->reason, 1);
 	while (r == OK) {
 		rd_kafka_resp_err_t code =
 		    reject_produce(o->producer, o->stage->self->rejected, key, strlen(key), value,
@@ -340,7 +350,10 @@ static enum result step(struct loop *l)
 		r = extract_commit(&l->output, &err);
 	else if (abort_transaction(&l->output, &l->err) != OK)
 		return FATAL;
+	l->steps += r == OK;
+	l->failed_steps += r != OK && !stage_stop;
 	if (r == OK) {
+		l->last_step_ms = wall_now().ms;
 		l->attempt = 0;
 		l->next_step = mono_add(mono_now(), wait_ms);
 		return OK;
@@ -362,6 +375,7 @@ static enum result run_loop(struct loop *l)
 
 	while (r == OK && !stage_stop && l->broken == OK) {
 		int64_t wait = POLL_MS;
+		stage_turn(l->stage);
 		if (l->term >= BEGINNING) {
 			int64_t left = mono_until(mono_now(), l->next_step);
 			wait = left < wait ? left : wait;
@@ -380,6 +394,30 @@ static enum result run_loop(struct loop *l)
 }
 
 /* ---- main ------------------------------------------------------------------------------------- */
+
+static void collect(void *arg)
+{
+	struct loop *l = arg;
+
+	l->leading = l->term != STANDBY;
+}
+
+static void report_open(struct loop *l)
+{
+	struct metrics *m = l->stage->metrics;
+	const struct extract_output *o = &l->output;
+
+	metrics_value(m, METRIC_RECORDS, "written", NULL, &o->written, "written");
+	metrics_value(m, METRIC_RECORDS, "rejected", NULL, &o->rejected, "rejected");
+	metrics_tally(m, METRIC_REJECTED, NULL, &o->reasons, NULL);
+	metrics_value(m, METRIC_STEPS, "done", NULL, &l->steps, "steps");
+	metrics_value(m, METRIC_STEPS, "failed", NULL, &l->failed_steps, "failed_steps");
+	metrics_value(m, METRIC_LAST_STEP, NULL, NULL, &l->last_step_ms, NULL);
+	metrics_value(m, METRIC_LEADING, NULL, NULL, &l->leading, NULL);
+	metrics_value(m, METRIC_TRANSACTIONS, "committed", NULL, &o->committed, NULL);
+	metrics_value(m, METRIC_TRANSACTIONS, "aborted", NULL, &o->aborted, NULL);
+	metrics_collect(m, collect, l);
+}
 
 static enum result start(struct loop *l, struct error *err)
 {
@@ -415,6 +453,7 @@ static enum result run(struct stage *s, void *arg, struct error *err)
 
 	l.output = (struct extract_output){.stage = s, .encoded = BUFFER(WIRE_VALUE_MAX)};
 	l.seed = (uint32_t)wall_now().ms;
+	report_open(&l);
 	r = record_class_new(&l.checkpoint, l.x->checkpoint_schema, err);
 	if (r == OK)
 		r = l.x->open(s, &l.state, &l.out, err);
@@ -431,6 +470,8 @@ static enum result run(struct stage *s, void *arg, struct error *err)
 		rd_kafka_destroy(l.consumer);
 	}
 	end_term(&l);
+	stage_log_counts(s, "counts", false, NULL);
+	stage_log_words("rejected in all", "reason", &l.output.reasons, NULL);
 	avro_value_decref(&l.checkpoint_value);
 	record_class_free(&l.checkpoint);
 	buffer_free(&l.output.encoded);

@@ -1,34 +1,87 @@
 /* histogram.c - see histogram.h. */
 #include "histogram.h"
 
-static int64_t next_bound(int64_t bound)
+/* In ms. */
+static const int64_t bounds[HISTOGRAM_BUCKETS - 1] = {
+    1,		2,	    3,		4,	    5,		6,	    7,		8,
+    9,		10,	    11,		12,	    13,		14,	    16,		17,
+    19,		21,	    23,		25,	    27,		30,	    32,		35,
+    39,		42,	    46,		50,	    55,		59,	    65,		71,
+    77,		84,	    92,		100,	    110,	120,	    132,	144,
+    158,	173,	    190,	208,	    228,	250,	    273,	297,
+    324,	354,	    386,	420,	    459,	500,	    545,	595,
+    648,	707,	    771,	841,	    917,	1000,	    1096,	1201,
+    1316,	1443,	    1581,	1733,	    1899,	2081,	    2281,	2500,
+    2726,	2973,	    3242,	3536,	    3856,	4204,	    4585,	5000,
+    5453,	5946,	    6484,	7071,	    7711,	8409,	    9170,	10000,
+    10959,	12009,	    13161,	14422,	    15805,	17321,	    18981,	20801,
+    22795,	24980,	    27375,	30000,	    32715,	35676,	    38905,	42426,
+    46266,	50454,	    55020,	60000,	    65430,	71352,	    77810,	84853,
+    92533,	100908,	    110040,	120000,	    131515,	144135,	    157966,	173124,
+    189737,	207943,	    227897,	249766,	    273733,	300000,	    327152,	356762,
+    389052,	424264,	    462663,	504538,	    550202,	600000,	    650683,	705647,
+    765255,	829897,	    900000,	981457,	    1070286,	1167156,    1272792,	1387990,
+    1513614,	1650607,    1800000,	1962914,    2140573,	2334311,    2545584,	2775979,
+    3027227,	3301215,    3600000,	3925828,    4281146,	4668622,    5091169,	5551959,
+    6054454,	6602429,    7200000,	7851656,    8562291,	9337245,    10182338,	11103918,
+    12108908,	13204858,   14400000,	15780567,   17293492,	18951466,   20768394,	22759516,
+    24941532,	27332743,   29953207,	32824902,   35971913,	39420637,   43200000,	47109934,
+    51373747,	56023469,   61094026,	66623508,   72653450,	79229149,   86400000,	94219868,
+    102747495,	112046938,  122188052,	133247015,  145306901,	158458299,  172800000,	188975604,
+    206665386,	226011089,  247167720,	270304798,  295607710,	323279198,  353540982,	386635535,
+    422828030,	462408462,  505693971,	553031386,  604800000,	662389186,  725462026,	794540675,
+    870197009,	953057355,  1043807680, 1143199271, 1252054951, 1371275892, 1501849076, 1644855467,
+    1801478957, 1973016169, 2160887192, 2366647334, 2592000000};
+
+/* The bucket of a time: the first bound that is not below it. */
+static int bucket_of(int64_t ms)
 {
-	return bound + (bound < 5 ? 1 : bound / 5);
+	int low = 0, high = HISTOGRAM_BUCKETS - 1;
+
+	while (low < high) {
+		int middle = (low + high) / 2;
+		if (bounds[middle] < ms)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	return low;
 }
 
 void histogram_add(struct histogram *h, int64_t ms)
 {
-	int64_t bound = 1;
-	int i = 0;
-
 	if (ms < 0) /* clocks differ */
 		ms = 0;
-	for (; ms > bound && i < HISTOGRAM_BUCKETS - 1; i++)
-		bound = next_bound(bound);
-	h->buckets[i]++;
+	h->buckets[bucket_of(ms)]++;
 	h->count++;
+	h->sum_ms += ms;
 	h->max_ms = ms > h->max_ms ? ms : h->max_ms;
 }
 
 int64_t histogram_at(const struct histogram *h, double share)
 {
-	int64_t bound = 1, below = 0;
+	int64_t below = 0;
 
 	for (int i = 0; i < HISTOGRAM_BUCKETS - 1; i++) {
 		below += h->buckets[i];
 		if (below > 0 && (double)below >= share * (double)h->count)
-			return bound < h->max_ms ? bound : h->max_ms;
-		bound = next_bound(bound);
+			return bounds[i] < h->max_ms ? bounds[i] : h->max_ms;
 	}
 	return h->max_ms;
+}
+
+int64_t histogram_within(const struct histogram *h, int64_t ms)
+{
+	int64_t n = 0;
+
+	for (int i = 0; i < HISTOGRAM_BUCKETS - 1 && bounds[i] <= ms; i++)
+		n += h->buckets[i];
+	return n;
+}
+
+bool histogram_is_bound(int64_t ms)
+{
+	int i = bucket_of(ms);
+
+	return i < HISTOGRAM_BUCKETS - 1 && bounds[i] == ms;
 }

@@ -14,7 +14,14 @@ struct upload {
 	size_t left;
 };
 
+struct target {
+	const char *name, *url;
+	size_t len;
+	struct tally statuses;
+};
+
 struct exchange {
+	struct target *target;
 	struct exchange *next; /* on the free list */
 	CURL *curl;
 	struct curl_slist *headers;
@@ -33,6 +40,7 @@ struct http {
 	struct upload upload;
 	struct exchange *unused, *finished;
 	size_t in_flight;
+	struct target targets[HTTP_TARGETS];
 };
 
 static size_t on_body(char *data, size_t size, size_t n, void *arg)
@@ -69,8 +77,52 @@ struct http *http_new(const char *user_agent, const volatile sig_atomic_t *stop)
 		exit(EXIT_TEMPORARY);
 	h->agent = xstrdup(user_agent);
 	h->stop = stop;
+	http_name_target(h, TALLY_OTHER, "");
 	return h;
 }
+
+/* ---- counting --------------------------------------------------------------------------------- */
+
+void http_name_target(struct http *h, const char *name, const char *url)
+{
+	for (int i = 0; url && i < HTTP_TARGETS; i++)
+		if (!h->targets[i].name) {
+			h->targets[i] = (struct target){name, url, strlen(url), {.count = 0}};
+			return;
+		}
+}
+
+static struct target *target_of(struct http *h, const char *url)
+{
+	struct target *found = h->targets; /* fits everything */
+
+	for (int i = 1; i < HTTP_TARGETS && h->targets[i].name; i++) {
+		struct target *t = &h->targets[i];
+		if (t->len > found->len && !strncmp(url, t->url, t->len))
+			found = t;
+	}
+	return found;
+}
+
+static void count(struct target *t, int status)
+{
+	char word[12];
+
+	snprintf(word, sizeof word, "%d", status);
+	tally_add(&t->statuses, status ? word : "none", 1);
+}
+
+const char *http_target(const struct http *h, int i)
+{
+	return h->targets[i].name;
+}
+
+const struct tally *http_statuses(const struct http *h, int i)
+{
+	return &h->targets[i].statuses;
+}
+
+/* ---- one request ------------------------------------------------------------------------------ */
 
 static void exchange_free(struct exchange *x)
 {
@@ -217,6 +269,7 @@ enum result http_call(struct http *h, const struct http_request *req, struct htt
 	curl_easy_setopt(h->easy, CURLOPT_XFERINFODATA, h);
 	CURLcode code = curl_easy_perform(h->easy);
 	conclude(h->easy, code, why, res);
+	count(target_of(h, req->url), res->status);
 	curl_slist_free_all(headers);
 	if (res->status)
 		return OK;
@@ -248,6 +301,7 @@ void http_start(struct http *h, const struct http_request *req, void *tag)
 	}
 	x->next = NULL;
 	x->tag = tag;
+	x->target = target_of(h, req->url);
 	x->body.max = SIZE_MAX / 2; /* our own bytes */
 	buffer_reset(&x->body);
 	if (req->body)
@@ -297,6 +351,7 @@ struct http_response *http_next(struct http *h, void **tag)
 	CURL *c = msg->easy_handle;
 	curl_easy_getinfo(c, CURLINFO_PRIVATE, (char **)&x);
 	conclude(c, code, x->why, &x->res);
+	count(x->target, x->res.status);
 	curl_multi_remove_handle(h->multi, c);
 	curl_slist_free_all(x->headers);
 	x->headers = NULL;
@@ -373,6 +428,7 @@ enum result http_download(struct http *h, const struct http_download *d, struct 
 	CURLcode code = curl_easy_perform(c);
 	curl_easy_reset(c);
 	curl_slist_free_all(commands);
+	tally_add(&target_of(h, d->url)->statuses, code == CURLE_OK ? "done" : "none", 1);
 	if (code == CURLE_OK)
 		return OK;
 	if (dl.refused)

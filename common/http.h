@@ -14,6 +14,7 @@
 
 #include "buffer.h"
 #include "error.h"
+#include "tally.h"
 
 enum { HTTP_HEADERS_MAX = 16 };
 
@@ -49,6 +50,16 @@ struct http;
 /* stop may be NULL; when it becomes non-zero, a blocking call ends early with RETRY. */
 struct http *http_new(const char *user_agent, const volatile sig_atomic_t *stop);
 void http_free(struct http *h);
+
+/* Requests that have ended are counted, by target and status.  A target is whatever begins with a URL;
+ * the longest that fits counts, and what fits none is "other".  url NULL: nothing.  Texts live as long
+ * as the http. */
+enum { HTTP_TARGETS = 8 };
+void http_name_target(struct http *h, const char *name, const char *url);
+/* NULL: a place that is not taken. */
+const char *http_target(const struct http *h, int i);
+/* Words are statuses, "none" where no complete response arrived, "done" of a download. */
+const struct tally *http_statuses(const struct http *h, int i);
 
 /* Blocking.  OK when a complete response arrived, whatever its status; RETRY otherwise: "timed-out"
  * when the server took too long to answer, "response-too-large", else "no-response". */

@@ -5,6 +5,7 @@
 
 #include <inttypes.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 static bool set(rd_kafka_conf_t *conf, const char *name, const char *value, struct place at,
@@ -224,6 +225,33 @@ rd_kafka_headers_t *kafka_copy_times(const rd_kafka_message_t *msg)
 		rd_kafka_header_add(to, names[i], -1, value, (ssize_t)size);
 	}
 	return to;
+}
+
+bool kafka_source_time(const rd_kafka_message_t *msg, wall_time *out)
+{
+	rd_kafka_headers_t *headers;
+	const void *value;
+	size_t size;
+	char text[24], *end;
+
+	if (rd_kafka_message_headers(msg, &headers) ||
+	    rd_kafka_header_get_last(headers, KAFKA_SOURCE_TIME, &value, &size) || !size ||
+	    size >= sizeof text)
+		return false;
+	memcpy(text, value, size);
+	text[size] = 0;
+	out->ms = strtoll(text, &end, 10);
+	return !*end;
+}
+
+int64_t kafka_lag(rd_kafka_t *consumer, const char *topic, int32_t partition, int64_t next)
+{
+	int64_t low, high;
+
+	if (!consumer || next < 0 ||
+	    rd_kafka_get_watermark_offsets(consumer, topic, partition, &low, &high))
+		return 0;
+	return high > next ? high - next : 0;
 }
 
 enum result kafka_partitions(rd_kafka_t *rk, const char *topic, int *count, struct error *err)

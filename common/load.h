@@ -2,6 +2,7 @@
 #ifndef TIDEWAY_LOAD_H
 #define TIDEWAY_LOAD_H
 
+#include "histogram.h"
 #include "load_loop.h"
 #include "loaded_topic.h"
 #include "mark.h"
@@ -17,9 +18,6 @@ enum {
 	LOAD_IDLE_MS = 1000,  /* without a record so long, the lease is given back */
 	LOAD_OUTCOMES_MAX = 20000,
 	LOAD_WINDOW_MAX = 20000, /* records in memory */
-	LOAD_REASONS = 24,
-	LOAD_CALLS = 12,
-	LOAD_LATENCIES = 200,
 };
 
 /* The payload of a window item. */
@@ -135,17 +133,16 @@ struct loop {
 
 	/* For reports. */
 	int64_t records, retries, unknown;
-	int64_t
-	    latency[LOAD_LATENCIES]; /* from the topic to the acknowledgement, a bucket an eighth */
-	int64_t counts[LOAD_COUNTS], hour_counts[LOAD_COUNTS];
-	struct {
-		char reason[48];
-		int64_t n;
-	} reasons[LOAD_REASONS];
-	struct {
-		const char *name;
-		int64_t n;
-	} calls[LOAD_CALLS];
+	int64_t counts[LOAD_COUNTS];
+	int64_t committed, aborted;	     /* transactions */
+	struct histogram latency, freshness; /* from the topic, from the source, to the answer */
+	struct tally reasons, calls;
+	int64_t hour_counts[METRICS_LOGGED_MAX];
+	struct tally hour_reasons;
+	struct load_gauges {
+		int64_t in_flight, outstanding, parked, known_keys, window, pace, breaker;
+		int64_t partitions, lag;
+	} gauges;
 };
 
 static inline int64_t later_of(int64_t a, int64_t b)
@@ -170,6 +167,7 @@ bool load_has_room(const struct loop *l);
 void load_bound_spans(struct loop *l);
 
 /* load_report.c */
+void load_report_open(struct loop *l);
 void load_report(struct loop *l, mono_time now);
 void load_report_end(struct loop *l);
 

@@ -64,16 +64,10 @@ void load_forget_state(struct loop *l, int32_t partition, const void *key, size_
 void load_dead_letter(struct loop *l, const struct window_item *slot, struct load_item *it,
 		      const struct error *why)
 {
-	size_t i = 0;
-
 	log_warn("rejected", "reason", why->reason, "error", why->text, "topic",
 		 l->stage->self->input, "partition", log_int(slot->partition), "offset",
 		 log_int(it->input_offset), "key", log_key(slot->key, slot->key_len), NULL);
-	while (i < LOAD_REASONS - 1 && *l->reasons[i].reason &&
-	       strcmp(l->reasons[i].reason, why->reason))
-		i++;
-	memcpy(l->reasons[i].reason, why->reason, sizeof why->reason);
-	l->reasons[i].n++;
+	tally_add(&l->reasons, why->reason, 1);
 	load_count(l, slot->partition, COUNT_REJECTED, 1);
 	if (!it->msg)
 		return; /* of a sweep: there is no record */
@@ -328,6 +322,7 @@ enum result load_commit(struct loop *l)
 			p->committed_ahead = p->mark.ahead;
 			p->mark_changed = false;
 		}
+		l->committed++;
 		forget_outcomes(l);
 		load_set_limits(l, now);
 	} else if (r == RETRY) {
@@ -336,6 +331,7 @@ enum result load_commit(struct loop *l)
 			struct partition *p = load_partition(l, offsets->elems[i].partition);
 			p->mark.ahead = p->committed_ahead;
 		}
+		l->aborted++;
 		l->aborted_at = now;
 		log_info("transaction aborted", "why", err.text, NULL);
 	} else {

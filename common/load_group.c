@@ -281,6 +281,7 @@ void load_drain(struct loop *l, const rd_kafka_topic_partition_list_t *partition
 			return;
 		http_wait(l->stage->http, -1, DRAIN_STEP_MS);
 		load_take_answers(l);
+		stage_turn(l->stage);
 	}
 	if (l->broken == OK)
 		log_warn("requests still in flight are left to the next owner", NULL);

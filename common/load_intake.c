@@ -59,6 +59,7 @@ static bool coalesce(struct loop *l, struct window_item *last, const rd_kafka_me
 	it->attempt = before->attempt;
 	it->unknown = before->unknown;
 	load_count(l, m->partition, COUNT_COALESCED, 1);
+	l->records++;
 	if (before->swept)
 		load_partition(l, m->partition)->sweep_left--;
 	before->parked = false;
@@ -79,6 +80,7 @@ static void accept_record(struct loop *l, rd_kafka_message_t *m)
 	/* The tombstone behind a delete only lets compaction forget the key. */
 	if (!m->payload && last && ((struct load_item *)last->payload)->r.is_delete) {
 		window_add_done(l->window, m->partition, m->offset);
+		l->records++;
 		rd_kafka_message_destroy(m);
 		return;
 	}
@@ -91,6 +93,7 @@ static void accept_record(struct loop *l, rd_kafka_message_t *m)
 	l->stall_attempt = 0;
 	if (!it.why && !it.r.record) {
 		window_add_done(l->window, m->partition, m->offset);
+		l->records++;
 		rd_kafka_message_destroy(m);
 		return;
 	}

@@ -68,6 +68,7 @@ void load_tick(void *loop)
 
 	http_wait(l->stage->http, -1, 0);
 	load_take_answers(l);
+	stage_turn(l->stage);
 }
 
 /* ---- the loop --------------------------------------------------------------------------------- */
@@ -264,8 +265,10 @@ static enum result open_loader(struct loop *l, struct error *err)
 		mono_time until = mono_add(mono_now(), stage_backoff_ms(attempt, &l->seed));
 		if (err->not_before.ms > until.ms)
 			until = err->not_before;
-		while (mono_until(mono_now(), until) && !stage_stop)
+		while (mono_until(mono_now(), until) && !stage_stop) {
 			http_wait(l->stage->http, -1, 100);
+			stage_turn(l->stage);
+		}
 		if (stage_stop)
 			return r;
 	}
@@ -283,6 +286,7 @@ static enum result run(struct stage *s, void *arg, struct error *err)
 	l.batch_max = l.loader->batches ? (size_t)s->flow->batch_size : 1;
 	l.seed = (uint32_t)wall_now().ms;
 	l.polled = l.committed_at = l.reported = l.hour_reported = mono_now();
+	load_report_open(&l);
 	r = open_loader(&l, err);
 	if (r == OK)
 		set_limits(&l);

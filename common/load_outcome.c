@@ -40,10 +40,12 @@ void load_written(struct loop *l, const struct window_item *slot, const struct l
 	static const enum load_count counts[] = {LOAD_COUNTS, COUNT_CREATED, COUNT_UPDATED,
 						 COUNT_DELETED};
 	const struct load_item *it = slot->payload;
-	struct loaded_entry e = entry_of(l, slot);
 
 	if (counts[job->outcome] != LOAD_COUNTS)
 		load_count(l, slot->partition, counts[job->outcome], 1);
+	if (!l->loader->memory)
+		return;
+	struct loaded_entry e = entry_of(l, slot);
 	if (!it->r.tombstone) {
 		e.epoch = it->r.epoch;
 		e.version = it->r.version;

@@ -1,39 +1,75 @@
-/* load_report.c - what a loader says of its work in the log: every ten seconds, every hour, at the end. */
+/* load_report.c - what a loader says of its work: its numbers for the metrics endpoint, and the same in the
+ * log, every ten seconds, every hour, at the end. */
 #include "load.h"
 #include "log.h"
 
 enum { REPORT_MS = 10000, HOUR_MS = 3600000 };
 
-/* In milliseconds; -1: nothing was written. */
-static int64_t percentile(const struct loop *l, int percent)
+static void collect_partitions(struct loop *l, struct load_gauges *g)
 {
-	int64_t all = 0, n = 0;
-	double edge = 1;
-
-	for (size_t i = 0; i < LOAD_LATENCIES; i++)
-		all += l->latency[i];
-	for (size_t i = 0; all && i < LOAD_LATENCIES; i++, edge *= 1.0905) {
-		n += l->latency[i];
-		if (n * 100 >= all * percent)
-			return (int64_t)edge;
+	for (size_t i = 0; i < l->partition_count; i++) {
+		const struct partition *p = &l->partitions[i];
+		if (!p->ours)
+			continue;
+		int64_t at = later_of(window_position(l->window, (int32_t)i), p->committed);
+		g->partitions++;
+		g->known_keys += p->loaded ? (int64_t)loaded_count(p->loaded) : 0;
+		g->lag += kafka_lag(l->consumer, l->stage->self->input, (int32_t)i,
+				    at < 0 ? p->next : at);
 	}
-	return -1;
 }
 
-static void report_counts(struct loop *l, const char *msg, const int64_t *counts)
+static void collect(void *arg)
 {
-	log_info(msg, "records", log_int(l->records), "created", log_int(counts[COUNT_CREATED]),
-		 "updated", log_int(counts[COUNT_UPDATED]), "deleted",
-		 log_int(counts[COUNT_DELETED]), "unchanged", log_int(counts[COUNT_UNCHANGED]),
-		 "older", log_int(counts[COUNT_OLDER]), "coalesced",
-		 log_int(counts[COUNT_COALESCED]), "parked", log_int(counts[COUNT_PARKED]),
-		 "rejected", log_int(counts[COUNT_REJECTED]), "requests",
-		 log_int(counts[COUNT_CALLS]), "retries", log_int(l->retries), "unknown_answers",
-		 log_int(l->unknown), "quota_answers", log_int(l->governor.quota_answers), NULL);
+	struct loop *l = arg;
+
+	l->gauges = (struct load_gauges){
+	    .in_flight = (int64_t)l->in_flight,
+	    .outstanding = (int64_t)window_count(l->window),
+	    .parked = l->parked ? (int64_t)parked_count(l->parked) : 0,
+	    .window = (int64_t)l->governor.window,
+	    .pace = (int64_t)l->governor.pace,
+	    .breaker = l->governor.breaker != BREAKER_CLOSED,
+	};
+	collect_partitions(l, &l->gauges);
+}
+
+void load_report_open(struct loop *l)
+{
+	struct metrics *m = l->stage->metrics;
+	const struct load_gauges *g = &l->gauges;
+
+	metrics_value(m, METRIC_INPUT, NULL, NULL, &l->records, "records");
+	for (int i = 0; i < LOAD_COUNTS; i++)
+		if (i != COUNT_CALLS)
+			metrics_value(m, METRIC_RECORDS, load_count_names[i], NULL, &l->counts[i],
+				      load_count_names[i]);
+	metrics_tally(m, METRIC_REJECTED, NULL, &l->reasons, NULL);
+	metrics_tally(m, METRIC_CALLS, NULL, &l->calls, "requests");
+	metrics_value(m, METRIC_RETRIES, NULL, NULL, &l->retries, "retries");
+	metrics_value(m, METRIC_UNKNOWN_ANSWERS, NULL, NULL, &l->unknown, "unknown_answers");
+	metrics_value(m, METRIC_QUOTA_ANSWERS, NULL, NULL, &l->governor.quota_answers,
+		      "quota_answers");
+	metrics_value(m, METRIC_BREAKER_OPENED, NULL, NULL, &l->governor.opened, NULL);
+	metrics_value(m, METRIC_TRANSACTIONS, "committed", NULL, &l->committed, NULL);
+	metrics_value(m, METRIC_TRANSACTIONS, "aborted", NULL, &l->aborted, NULL);
+	metrics_histogram(m, METRIC_LATENCY, &l->latency);
+	metrics_histogram(m, METRIC_FRESHNESS, &l->freshness);
+	metrics_value(m, METRIC_IN_FLIGHT, NULL, NULL, &g->in_flight, "in_flight");
+	metrics_value(m, METRIC_OUTSTANDING, NULL, NULL, &g->outstanding, "outstanding");
+	metrics_value(m, METRIC_PARKED, NULL, NULL, &g->parked, "waiting_for_parents");
+	metrics_value(m, METRIC_KNOWN_KEYS, NULL, NULL, &g->known_keys, NULL);
+	metrics_value(m, METRIC_WINDOW, NULL, NULL, &g->window, "window");
+	metrics_value(m, METRIC_PACE, NULL, NULL, &g->pace, "pace");
+	metrics_value(m, METRIC_BREAKER, NULL, NULL, &g->breaker, NULL);
+	metrics_value(m, METRIC_PARTITIONS, NULL, NULL, &g->partitions, NULL);
+	metrics_value(m, METRIC_LAG, NULL, NULL, &g->lag, "lag");
+	metrics_collect(m, collect, l);
 }
 
 void load_report(struct loop *l, mono_time now)
 {
+	stage_turn(l->stage);
 	if (l->governor.breaker == BREAKER_OPEN && !l->breaker_told)
 		log_warn("the target is away: paused", "for_ms", log_int(l->governor.open_ms),
 			 NULL);
@@ -41,33 +77,30 @@ void load_report(struct loop *l, mono_time now)
 		log_info("the target is back", NULL);
 	l->breaker_told = l->governor.breaker != BREAKER_CLOSED;
 	if (now.ms - l->hour_reported.ms >= HOUR_MS) {
-		int64_t hour[LOAD_COUNTS];
-		for (int i = 0; i < LOAD_COUNTS; i++) {
-			hour[i] = l->counts[i] - l->hour_counts[i];
-			l->hour_counts[i] = l->counts[i];
-		}
-		report_counts(l, "hour", hour);
+		stage_log_counts(l->stage, "hour", false, l->hour_counts);
+		stage_log_words("rejected in the hour", "reason", &l->reasons, &l->hour_reasons);
 		l->hour_reported = now;
 	}
 	if (now.ms - l->reported.ms < REPORT_MS)
 		return;
 	l->reported = now;
-	report_counts(l, "progress", l->counts);
-	log_info("load", "in_flight", log_int((int64_t)l->in_flight), "outstanding",
-		 log_int((int64_t)window_count(l->window)), "waiting_for_parents",
-		 log_int(l->parked ? (int64_t)parked_count(l->parked) : 0), "window",
-		 log_int((int64_t)l->governor.window), "pace", log_int((int64_t)l->governor.pace),
-		 NULL);
+	stage_log_counts(l->stage, "progress", false, NULL);
+	stage_log_counts(l->stage, "load", true, NULL);
+}
+
+static void log_histogram(const char *msg, const struct histogram *h)
+{
+	if (h->count)
+		log_info(msg, "p50_ms", log_int(histogram_at(h, .5)), "p99_ms",
+			 log_int(histogram_at(h, .99)), "max_ms", log_int(h->max_ms), "records",
+			 log_int(h->count), NULL);
 }
 
 void load_report_end(struct loop *l)
 {
-	report_counts(l, "counts", l->counts);
-	log_info("latency", "p50_ms", log_int(percentile(l, 50)), "p99_ms",
-		 log_int(percentile(l, 99)), NULL);
-	for (size_t i = 0; i < LOAD_CALLS && l->calls[i].name; i++)
-		log_info("calls", "kind", l->calls[i].name, "count", log_int(l->calls[i].n), NULL);
-	for (size_t i = 0; i < LOAD_REASONS && *l->reasons[i].reason; i++)
-		log_info("rejected in all", "reason", l->reasons[i].reason, "count",
-			 log_int(l->reasons[i].n), NULL);
+	stage_log_counts(l->stage, "counts", false, NULL);
+	log_histogram("latency", &l->latency);
+	log_histogram("freshness", &l->freshness);
+	stage_log_words("calls", "kind", &l->calls, NULL);
+	stage_log_words("rejected in all", "reason", &l->reasons, NULL);
 }

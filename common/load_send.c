@@ -56,29 +56,29 @@ static void job_add(struct job *j, struct window_item *slot)
 	j->pub.records[j->pub.count++] = ((struct load_item *)slot->payload)->r.record;
 }
 
-/* Buckets grow by an eighth of a doubling. */
-static void note_latency(struct loop *l, const rd_kafka_message_t *m)
+static void note_times(struct loop *l, const rd_kafka_message_t *m)
 {
 	rd_kafka_timestamp_type_t type;
-	int64_t sent = m ? rd_kafka_message_timestamp(m, &type) : -1;
-	int64_t ms = wall_now().ms - sent;
-	size_t bucket = 0;
+	int64_t now = wall_now().ms, sent = m ? rd_kafka_message_timestamp(m, &type) : -1;
+	wall_time source;
 
-	if (sent <= 0 || ms < 0)
-		return;
-	for (double edge = 1; edge < (double)ms && bucket + 1 < LOAD_LATENCIES; edge *= 1.0905)
-		bucket++;
-	l->latency[bucket]++;
+	if (sent > 0)
+		histogram_add(&l->latency, now - sent);
+	if (m && kafka_source_time(m, &source))
+		histogram_add(&l->freshness, now - source.ms);
+}
+
+static void item_done(struct loop *l, const struct job *j, struct window_item *slot)
+{
+	note_times(l, ((struct load_item *)slot->payload)->msg);
+	load_written(l, slot, &j->pub);
+	load_finish(l, slot);
 }
 
 static void job_done(struct loop *l, struct job *j)
 {
-	for (size_t i = 0; i < j->pub.count; i++) {
-		note_latency(l, ((struct load_item *)j->slots[i]->payload)->msg);
-		if (l->loader->memory)
-			load_written(l, j->slots[i], &j->pub);
-		load_finish(l, j->slots[i]);
-	}
+	for (size_t i = 0; i < j->pub.count; i++)
+		item_done(l, j, j->slots[i]);
 	job_free(j);
 }
 
@@ -111,13 +111,7 @@ static void wait_again(struct loop *l, struct job *j, mono_time now, const struc
 
 static void count_call(struct loop *l, const struct job *j)
 {
-	const char *name = j->pub.call ? j->pub.call : "request";
-	size_t i = 0;
-
-	while (i < LOAD_CALLS - 1 && l->calls[i].name && strcmp(l->calls[i].name, name))
-		i++;
-	l->calls[i].name = name;
-	l->calls[i].n++;
+	tally_add(&l->calls, j->pub.call ? j->pub.call : "request", 1);
 	load_count(l, j->slots[0]->partition, COUNT_CALLS, 1);
 }
 
@@ -179,7 +173,7 @@ static void sort_out(struct loop *l, struct job *j, mono_time now)
 			j->slots[kept] = j->slots[i];
 			j->pub.records[kept++] = j->pub.records[i];
 		} else if (v->result == OK) {
-			load_finish(l, j->slots[i]);
+			item_done(l, j, j->slots[i]);
 		} else {
 			struct load_job one = {.parent = v->parent, .missing = v->missing};
 			put_aside(l, j->slots[i], &one, &v->err);

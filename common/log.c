@@ -56,16 +56,12 @@ static size_t put(char *line, size_t at, const char *name, const char *value)
 	return at;
 }
 
-void log_line(enum log_level level, const char *msg, ...)
+static size_t begin(char *line, enum log_level level, const char *msg)
 {
 	static const char *const names[] = {"debug", "info", "warn", "error"};
-	char line[LINE + 2], time[25];
+	char time[25];
 	size_t at = 0;
-	const char *name;
-	va_list ap;
 
-	if (level < threshold)
-		return;
 	if (!datetime_format(wall_now(), 'T', time))
 		time[0] = 0;
 	at = put(line, at, "ts", time);
@@ -73,18 +69,47 @@ void log_line(enum log_level level, const char *msg, ...)
 	at = put(line, at, "stage", program_name);
 	if (flow_name)
 		at = put(line, at, "flow", flow_name);
-	at = put(line, at, "msg", msg);
+	return put(line, at, "msg", msg);
+}
+
+/* One write a line, so that lines of several threads do not mix.  A log that cannot be written must
+ * not stop the work. */
+static void end(char *line, size_t at)
+{
+	line[at++] = '\n';
+	if (write(STDERR_FILENO, line, at) < 0)
+		return;
+}
+
+void log_line(enum log_level level, const char *msg, ...)
+{
+	char line[LINE + 2];
+	const char *name;
+	va_list ap;
+
+	if (level < threshold)
+		return;
+	size_t at = begin(line, level, msg);
 	va_start(ap, msg);
 	while ((name = va_arg(ap, const char *))) {
 		const char *value = va_arg(ap, const char *);
 		at = put(line, at, name, value ? value : "");
 	}
 	va_end(ap);
-	line[at++] = '\n';
-	/* One write a line, so that lines of several threads do not mix.  A log that cannot be
-	 * written must not stop the work. */
-	if (write(STDERR_FILENO, line, at) < 0)
+	end(line, at);
+}
+
+void log_numbers(enum log_level level, const char *msg, const char *const *names,
+		 const int64_t *values, size_t count)
+{
+	char line[LINE + 2];
+
+	if (level < threshold)
 		return;
+	size_t at = begin(line, level, msg);
+	for (size_t i = 0; i < count; i++)
+		at = put(line, at, names[i], log_int(values[i]));
+	end(line, at);
 }
 
 static char *slot(void)

@@ -20,6 +20,9 @@ bool log_level_parse(const char *s, enum log_level *out);
 
 /* Pairs of name and value, both const char *, ended by NULL. A NULL value prints as "". */
 void log_line(enum log_level level, const char *msg, ...) __attribute__((sentinel));
+/* The same with numbers. */
+void log_numbers(enum log_level level, const char *msg, const char *const *names,
+		 const int64_t *values, size_t count);
 #define log_debug(...) log_line(LOG_LEVEL_DEBUG, __VA_ARGS__)
 #define log_info(...) log_line(LOG_LEVEL_INFO, __VA_ARGS__)
 #define log_warn(...) log_line(LOG_LEVEL_WARN, __VA_ARGS__)

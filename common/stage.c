@@ -42,6 +42,92 @@ static const char *env(const char *name)
 	return getenv(name);
 }
 
+/* ---- numbers ---------------------------------------------------------------------------------- */
+
+static void collect(void *arg)
+{
+	struct stage *s = arg;
+
+	process_look(&s->use);
+	s->shown_ms = wall_now().ms;
+}
+
+static void count_stage(struct stage *s)
+{
+	static const int64_t one = 1;
+	struct metrics *m = s->metrics = metrics_new(s->flow->name, s->program);
+
+	s->started_ms = wall_now().ms;
+	s->page = BUFFER(ENDPOINT_PAGE_MAX);
+	metrics_value(m, METRIC_BUILD, TIDEWAY_VERSION, rd_kafka_version_str(), &one, NULL);
+	metrics_value(m, METRIC_SHOWN_AT, NULL, NULL, &s->shown_ms, NULL);
+	metrics_value(m, METRIC_START_TIME, NULL, NULL, &s->started_ms, NULL);
+	metrics_value(m, METRIC_CPU, NULL, NULL, &s->use.cpu_ms, NULL);
+	metrics_value(m, METRIC_RESIDENT, NULL, NULL, &s->use.resident_bytes, NULL);
+	metrics_value(m, METRIC_VIRTUAL, NULL, NULL, &s->use.virtual_bytes, NULL);
+	metrics_value(m, METRIC_OPEN_FILES, NULL, NULL, &s->use.open_files, NULL);
+	metrics_value(m, METRIC_MAX_FILES, NULL, NULL, &s->use.max_files, NULL);
+	for (int i = 0; i < HTTP_TARGETS; i++)
+		metrics_tally(m, METRIC_REQUESTS, http_target(s->http, i),
+			      http_statuses(s->http, i), NULL);
+	metrics_collect(m, collect, s);
+}
+
+static void name_targets(struct http *h, const struct config *c)
+{
+	http_name_target(h, "registry", c->registry.url);
+	http_name_target(h, "dataverse", c->dataverse.url);
+	http_name_target(h, "dataverse-token", c->dataverse.credentials.token_url);
+	http_name_target(h, "campaign", c->campaign.url);
+	http_name_target(h, "campaign-token", c->campaign.credentials.token_url);
+	http_name_target(h, "campaign-logs", c->logs.url);
+}
+
+/* A member that does not poll for so long has lost its place in the group, so it stands still. */
+static enum result open_endpoint(struct stage *s, const char *where, struct error *err)
+{
+	int64_t still_ms =
+	    strtoll(config_kafka(s->config, "max.poll.interval.ms", "300000"), NULL, 10);
+	enum result r = endpoint_open(where, still_ms, &s->endpoint, err);
+
+	if (r != OK)
+		return r;
+	stage_turn(s);
+	log_info("metrics", "url", endpoint_url(s->endpoint), NULL);
+	return OK;
+}
+
+void stage_turn(struct stage *s)
+{
+	mono_time now;
+
+	if (!s->endpoint || (now = mono_now(), !endpoint_is_due(s->endpoint, now)))
+		return;
+	if (metrics_render(s->metrics, &s->page))
+		endpoint_show(s->endpoint, &s->page, now);
+}
+
+void stage_log_counts(struct stage *s, const char *msg, bool gauges, int64_t *since)
+{
+	struct metrics_logged l;
+
+	metrics_logged(s->metrics, gauges, since, &l);
+	log_numbers(LOG_LEVEL_INFO, msg, l.names, l.values, l.count);
+}
+
+void stage_log_words(const char *msg, const char *name, const struct tally *t, struct tally *since)
+{
+	for (size_t i = 0; i < t->count; i++) { /* words keep their places */
+		int64_t n = t->of[i].n - (since ? since->of[i].n : 0);
+		if (n)
+			log_info(msg, name, t->of[i].word, "count", log_int(n), NULL);
+	}
+	if (since)
+		*since = *t;
+}
+
+/* ---- main ------------------------------------------------------------------------------------- */
+
 static enum result prepare(struct stage *s, const struct stage_program *p,
 			   const struct option_list *paths, const char *flow, struct error *err)
 {
@@ -70,11 +156,16 @@ static enum result prepare(struct stage *s, const struct stage_program *p,
 				   s->config->registry.credentials.client_id,
 				   s->config->registry.credentials.client_secret);
 	s->wire = wire_new(s->registry);
+	name_targets(s->http, s->config);
+	count_stage(s);
 	return OK;
 }
 
 static void release(struct stage *s)
 {
+	endpoint_close(s->endpoint);
+	metrics_free(s->metrics);
+	buffer_free(&s->page);
 	mapping_free(s->mapping);
 	table_free(s->table);
 	resource_free(s->resource);
@@ -88,7 +179,7 @@ int stage_main(int argc, char **argv, const struct stage_program *p)
 {
 	static struct stage s;
 	struct option_list paths = {0};
-	const char *flow = NULL, *level_text = "info";
+	const char *flow = NULL, *level_text = "info", *metrics = NULL;
 	enum log_level level;
 	struct error err = {0};
 	struct option_spec specs[] = {
@@ -108,6 +199,10 @@ int stage_main(int argc, char **argv, const struct stage_program *p)
 	     .arg = "LEVEL",
 	     .help = "debug, info, warn or error; default: info",
 	     .text = &level_text},
+	    {.name = "metrics",
+	     .arg = "PORT",
+	     .help = "or HOST:PORT: serve /metrics there; default: none",
+	     .text = &metrics},
 	    {.name = "records",
 	     .arg = "FILE",
 	     .help = "map JSON lines, no broker; - is stdin; default: none",
@@ -115,12 +210,14 @@ int stage_main(int argc, char **argv, const struct stage_program *p)
 	    {0},
 	};
 	if (p->position != STAGE_TRANSFORM)
-		specs[4] = (struct option_spec){0};
+		specs[5] = (struct option_spec){0};
 	struct option_table table = {
 	    p->name, "", p->synopsis, specs,
 	    "--instance NAME makes a restart quick: with the same name the process takes its\n"
 	    "partitions and its open transaction back at once, instead of after the session\n"
 	    "time-out. No two running processes may share a name.\n\n"
+	    "--metrics PORT listens at 127.0.0.1; metrics are Prometheus', and /healthz is\n"
+	    "there, too: deploy/METRICS.md.\n\n"
 	    "The log is logfmt on stderr. SIGTERM stops cleanly.\n"
 	    "exit status: 0 asked to stop, 100 do not restart (usage, configuration,\n"
 	    "schema), 111 restart me (broker, registry or API away)."};
@@ -148,6 +245,8 @@ int stage_main(int argc, char **argv, const struct stage_program *p)
 	record_limit_allocations();
 
 	enum result r = prepare(&s, p, &paths, flow, &err);
+	if (r == OK && metrics && !s.records)
+		r = open_endpoint(&s, metrics, &err);
 	if (r == OK)
 		r = p->run(&s, p->arg, &err);
 	int status = EXIT_OK;

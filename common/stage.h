@@ -15,10 +15,13 @@
 #include <signal.h>
 
 #include "config.h"
+#include "endpoint.h"
 #include "http.h"
 #include "kafka.h"
 #include "mapping.h"
+#include "metrics.h"
 #include "pipeline.h"
+#include "process.h"
 #include "wire.h"
 
 struct stage {
@@ -32,6 +35,13 @@ struct stage {
 	struct http *http;
 	struct registry *registry;
 	struct wire *wire;
+
+	/* What the stage counts; whoever counts puts it in when it opens. */
+	struct metrics *metrics;
+	struct endpoint *endpoint; /* NULL without --metrics */
+	struct buffer page;
+	struct process_use use;
+	int64_t started_ms, shown_ms;
 
 	/* Filled by stage_mapping(). */
 	struct table *table;
@@ -61,6 +71,15 @@ enum result stage_mapping(struct stage *s, struct error *err);
 
 /* Waits for the broker, then requires the topics of this stage to be there and right. */
 enum result stage_require_topics(struct stage *s, rd_kafka_t *rk, struct error *err);
+
+/* Hands the numbers to the metrics endpoint, when it has older ones.  To be called in every turn of a
+ * loop and in whatever takes long; it costs a look at the clock. */
+void stage_turn(struct stage *s);
+/* A log line of the numbers that have a name in the log: those that grow, or gauges.  since: see
+ * metrics_logged(). */
+void stage_log_counts(struct stage *s, const char *msg, bool gauges, int64_t *since);
+/* A log line a word: `msg NAME=word count=n`.  since: counts to be subtracted and set anew, or NULL. */
+void stage_log_words(const char *msg, const char *name, const struct tally *t, struct tally *since);
 
 /* @locality any of librdkafka's threads */
 void stage_log_kafka(const rd_kafka_t *rk, int level, const char *facility, const char *text);

@@ -55,7 +55,11 @@ struct loop {
 	uint32_t seed;
 	enum result broken; /* FATAL: set inside callbacks */
 	struct error err;
-	int64_t records, rejected, skipped;
+	/* For reports. */
+	int64_t records, rejected, skipped, written;
+	int64_t committed, aborted; /* transactions */
+	struct tally reasons;
+	int64_t partitions, lag; /* as they were looked at last */
 	mono_time reported;
 };
 
@@ -119,6 +123,7 @@ static enum result rewind_all(struct loop *l)
 static enum result abort_transaction(struct loop *l)
 {
 	l->in_transaction = false;
+	l->aborted++;
 	for (;;) {
 		rd_kafka_error_t *e = rd_kafka_abort_transaction(l->producer, -1);
 		if (!e)
@@ -203,6 +208,7 @@ static enum result commit(struct loop *l)
 			r = transaction_failed(l, "committing", e);
 		else
 			l->in_transaction = false;
+		l->committed += !e;
 	}
 	for (int i = 0; r == OK && i < offsets->cnt; i++)
 		position_of(l, offsets->elems[i].partition)->committed = offsets->elems[i].offset;
@@ -336,6 +342,7 @@ static enum result dead_letter(struct loop *l, const rd_kafka_message_t *m, cons
 		 "partition", log_int(m->partition), "offset", log_int(m->offset), "key",
 		 log_key(m->key, m->key_len), NULL);
 	l->rejected++;
+	tally_add(&l->reasons, why->reason, 1);
 	do {
 		r = produced(l, reject_produce(l->producer, l->stage->self->rejected, m->key,
 					       m->key_len, m->payload, m->len, &from, why,
@@ -379,7 +386,10 @@ static enum result transform(struct loop *l, const rd_kafka_message_t *m)
 			return OK;
 		}
 		r = begin_transaction(l);
-		return r == OK ? produce(l, m, m->key, m->key_len, NULL, 0) : r;
+		if (r == OK)
+			r = produce(l, m, m->key, m->key_len, NULL, 0);
+		l->written += r == OK;
+		return r;
 	}
 	r = wire_decode(l->stage->wire, m->payload, m->len, l->in_id, &l->in_value, &err);
 	if (r == RETRY || r == FATAL) {
@@ -414,6 +424,7 @@ static enum result transform(struct loop *l, const rd_kafka_message_t *m)
 			     l->encoded.len);
 		return dead_letter(l, m, &err);
 	}
+	l->written += r == OK;
 	return r == OK && out.tombstone ? produce(l, m, key, key_len, NULL, 0) : r;
 }
 
@@ -487,14 +498,46 @@ static enum result retry_stalled(struct loop *l)
 	return r;
 }
 
+static void collect(void *arg)
+{
+	struct loop *l = arg;
+
+	l->partitions = l->lag = 0;
+	for (size_t i = 0; i < l->position_count; i++) {
+		const struct position *p = &l->positions[i];
+		if (!p->ours)
+			continue;
+		l->partitions++;
+		l->lag += kafka_lag(l->consumer, l->stage->self->input, (int32_t)i,
+				    p->committed > p->next ? p->committed : p->next);
+	}
+}
+
+static void report_open(struct loop *l)
+{
+	struct metrics *m = l->stage->metrics;
+
+	metrics_value(m, METRIC_INPUT, NULL, NULL, &l->records, "records");
+	metrics_value(m, METRIC_RECORDS, "written", NULL, &l->written, "written");
+	metrics_value(m, METRIC_RECORDS, "rejected", NULL, &l->rejected, "rejected");
+	metrics_value(m, METRIC_RECORDS, "skipped", NULL, &l->skipped, "skipped");
+	metrics_tally(m, METRIC_REJECTED, NULL, &l->reasons, NULL);
+	metrics_value(m, METRIC_TRANSACTIONS, "committed", NULL, &l->committed, NULL);
+	metrics_value(m, METRIC_TRANSACTIONS, "aborted", NULL, &l->aborted, NULL);
+	metrics_value(m, METRIC_PARTITIONS, NULL, NULL, &l->partitions, NULL);
+	metrics_value(m, METRIC_LAG, NULL, NULL, &l->lag, NULL);
+	metrics_collect(m, collect, l);
+}
+
 static void report(struct loop *l)
 {
 	mono_time now = mono_now();
+
+	stage_turn(l->stage);
 	if (now.ms - l->reported.ms < REPORT_MS)
 		return;
 	l->reported = now;
-	log_info("progress", "records", log_int(l->records), "rejected", log_int(l->rejected),
-		 "skipped", log_int(l->skipped), NULL);
+	stage_log_counts(l->stage, "progress", false, NULL);
 }
 
 static enum result run_loop(struct loop *l)
@@ -675,6 +718,7 @@ static enum result map_records(struct loop *l, struct error *err)
 static enum result run(struct stage *s, void *arg, struct error *err)
 {
 	struct loop l = {.stage = s, .t = arg, .encoded = BUFFER(WIRE_VALUE_MAX)};
+	report_open(&l);
 	enum result r = l.t->open(s, &l.state, &l.in, &l.out, err);
 
 	if (r != OK)
@@ -695,8 +739,9 @@ static enum result run(struct stage *s, void *arg, struct error *err)
 		}
 		if (l.producer)
 			rd_kafka_destroy(l.producer);
-		log_info("counts", "records", log_int(l.records), "rejected", log_int(l.rejected),
-			 "skipped", log_int(l.skipped), NULL);
+		l.consumer = l.producer = NULL;
+		stage_log_counts(s, "counts", false, NULL);
+		stage_log_words("rejected in all", "reason", &l.reasons, NULL);
 	}
 	avro_value_decref(&l.in_value);
 	avro_value_decref(&l.out_value);

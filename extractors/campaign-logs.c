@@ -26,6 +26,17 @@ EMBED(email_event_avsc, "schemas/email-event.avsc");
 
 static void logs_close(void *state);
 
+static void count(const struct logs *x, struct metrics *m)
+{
+	for (int i = 0; i < EVENT_KINDS; i++)
+		metrics_value(m, METRIC_EVENTS, event_kind_names[i], NULL, &x->emitted[i], NULL);
+	for (int i = EXPORT_NOT_A_CONTACT; i < EXPORT_SKIPS; i++)
+		metrics_value(m, METRIC_SKIPPED, export_skip_names[i], NULL, &x->skipped[i], NULL);
+	metrics_value(m, METRIC_SKIPPED, "repeated", NULL, &x->repeated, NULL);
+	metrics_value(m, METRIC_FILES, "read", NULL, &x->read, NULL);
+	metrics_value(m, METRIC_FILES, "refused", NULL, &x->refused, NULL);
+}
+
 static enum result logs_open(struct stage *s, void **state, const struct record_class **out,
 			     struct error *err)
 {
@@ -45,6 +56,7 @@ static enum result logs_open(struct stage *s, void **state, const struct record_
 	}
 	record_new(&x->event_class, &x->event);
 	record_new(&x->checkpoint_class, &x->checkpoint);
+	count(x, s->metrics);
 	*out = &x->event_class;
 	*state = x;
 	return OK;

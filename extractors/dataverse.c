@@ -120,6 +120,7 @@ static enum result dataverse_open(struct stage *s, void **state, const struct re
 		dataverse_close(x);
 		return r;
 	}
+	metrics_value(s->metrics, METRIC_HELD_DELETES, NULL, NULL, &x->at.held, NULL);
 	say_losses(x);
 	*out = &mapping_source(s->mapping)->record;
 	*state = x;

@@ -21,12 +21,10 @@ enum { IN_FLIGHT_WITHOUT_HINT = 4, BODY_MAX = 64 << 20 };
 static void dataverse_close(void *state)
 {
 	struct dataverse_loader *l = state;
-	const struct histogram *h = &l->freshness;
 
 	log_info("timeline", "rows", log_int(l->rows), "requests", log_int(l->requests),
 		 "to_winners", log_int(l->redirected), "there_before", log_int(l->there_before),
-		 "freshness_p50_ms", log_int(histogram_at(h, .5)), "freshness_p99_ms",
-		 log_int(histogram_at(h, .99)), "freshness_max_ms", log_int(h->max_ms), NULL);
+		 NULL);
 	for (int k = 0; k < EVENT_KINDS; k++)
 		table_free(l->tables[k].table);
 	table_free(l->contact);
@@ -72,6 +70,7 @@ static enum result dataverse_open(struct stage *s, void **state, struct error *e
 		dataverse_close(l);
 		return r;
 	}
+	metrics_value(s->metrics, METRIC_SKIPPED, "there_before", NULL, &l->there_before, NULL);
 	*state = l;
 	return OK;
 }

@@ -243,6 +243,7 @@ static enum result finish(struct reading *r, enum result fetched, struct error *
 		fetched = OK; /* that we stopped the download is no error */
 	} else if (r->result == OK && fetched == OK && !r->paused) {
 		r->result = save(r, true, &r->err);
+		r->x->read += r->result == OK;
 		tell(r);
 	} else if (r->result == OK && (r->paused || r->row > r->file->rows)) {
 		/* What was read before the connection broke is good; go on behind it. */

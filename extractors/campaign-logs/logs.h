@@ -58,7 +58,7 @@ struct logs {
 	mono_time listed_at; /* 0: not yet */
 	struct recall *known;
 	int64_t emitted[EVENT_KINDS], skipped[EXPORT_SKIPS];
-	int64_t repeated, rejected, unknown_codes, refused;
+	int64_t repeated, rejected, unknown_codes, read, refused;
 };
 
 /* A file being read. */

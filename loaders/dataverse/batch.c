@@ -130,5 +130,6 @@ enum result batch_answer(struct dataverse_loader *l, struct load_job *job,
 		    !l->tables[((const struct row *)job->records[i])->kind].state_on_create)
 			v[i].result = RETRY;
 	job->verdicts = v;
+	job->outcome = LOAD_CREATED; /* of those that are OK */
 	return error_reject(err, "batch", "some rows of a batch are refused");
 }

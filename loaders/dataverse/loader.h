@@ -13,7 +13,6 @@
 #include "batch.h"
 #include "dataverse.h"
 #include "event.h"
-#include "histogram.h"
 #include "load_loop.h"
 
 /* Steps of a job. */
@@ -56,8 +55,6 @@ struct dataverse_loader {
 	struct buffer body;
 
 	/* For reports. */
-	mono_time reported;
-	struct histogram freshness; /* from the event to the answer that it is there */
 	int64_t rows, requests, redirected, there_before;
 };
 

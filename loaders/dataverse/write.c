@@ -22,8 +22,6 @@
 #include "log.h"
 #include "parked.h"
 
-enum { REPORT_MS = 10000 };
-
 static struct activity_table *table_of(struct dataverse_loader *l, const struct load_job *job)
 {
 	return &l->tables[((const struct row *)job->records[0])->kind];
@@ -232,23 +230,8 @@ static enum result asked(struct dataverse_loader *l, struct load_job *job,
 	return error_reject(err, "not-found", "a row named in the batch does not exist");
 }
 
-static void report(struct dataverse_loader *l, mono_time now)
+static enum result done(struct dataverse_loader *l, struct load_job *job, bool *again)
 {
-	const struct histogram *h = &l->freshness;
-
-	if (now.ms - l->reported.ms < REPORT_MS)
-		return;
-	l->reported = now;
-	log_info("freshness", "rows", log_int(h->count), "p50_ms", log_int(histogram_at(h, .5)),
-		 "p90_ms", log_int(histogram_at(h, .9)), "p99_ms", log_int(histogram_at(h, .99)),
-		 "max_ms", log_int(h->max_ms), NULL);
-}
-
-static enum result done(struct dataverse_loader *l, struct load_job *job, mono_time now,
-			bool *again)
-{
-	int64_t wall = wall_now().ms;
-
 	if (job->step == STEP_WRITE && !l->flow->leave_open && !table_of(l, job)->state_on_create) {
 		job->step = STEP_COMPLETE;
 		*again = true;
@@ -256,12 +239,10 @@ static enum result done(struct dataverse_loader *l, struct load_job *job, mono_t
 	}
 	for (size_t i = 0; i < job->count; i++) {
 		const struct row *row = job->records[i];
-		histogram_add(&l->freshness, wall - row->time_ms);
 		l->redirected += winner_of(l->winners, row->contact) != row->contact;
 	}
 	l->rows += (int64_t)job->count;
 	job->outcome = LOAD_CREATED;
-	report(l, now);
 	return OK;
 }
 
@@ -289,7 +270,7 @@ enum result write_answer(void *state, struct load_job *job, const struct http_re
 	if (r == OK && !t->bulk)
 		r = batch_answer(l, job, res, now, err);
 	if (r == OK)
-		return done(l, job, now, again);
+		return done(l, job, again);
 	if (r != REJECT || job->verdicts)
 		return r;
 	if (t->bulk && !strcmp(err->reason, DATAVERSE_NO_BULK)) {

@@ -664,7 +664,7 @@ def test_freshness_is_measured(case):
     agree(case)
     loader = case.stages[-1]
     loader.stop()
-    told = re.search(r"freshness_p50_ms=(\d+) freshness_p99_ms=(\d+) freshness_max_ms=(\d+)",
+    told = re.search(r"msg=freshness p50_ms=(\d+) p99_ms=(\d+) max_ms=(\d+)",
                      case.log(loader))
     expect(told and int(told[1]) <= int(told[2]) <= int(told[3]), case.log(loader)[-500:])
 

@@ -159,6 +159,56 @@ SHOWS(many_are_in_flight_and_each_finds_its_tag)
 	server_stop(&server);
 }
 
+static int64_t counted(struct http *c, const char *target, const char *status)
+{
+	for (int i = 0; i < HTTP_TARGETS; i++) {
+		const struct tally *t = http_statuses(c, i);
+		if (!http_target(c, i) || strcmp(http_target(c, i), target))
+			continue;
+		for (size_t j = 0; j < t->count; j++)
+			if (!strcmp(t->of[j].word, status))
+				return t->of[j].n;
+	}
+	return 0;
+}
+
+SHOWS(requests_are_counted_by_target_and_status)
+{
+	struct http *c = http_new("test/1", NULL);
+	struct http_request req = {.method = "GET", .max_response_bytes = 100, .timeout_ms = 5000};
+	char api[100], token[100];
+	void *tag;
+
+	server_start(&server, (const char *const[]){
+				  ANSWER("200 OK", "", "a"), ANSWER("404 No", "", "b"),
+				  ANSWER("200 OK", "", "c"), ANSWER("200 OK", "", "d"), "", NULL});
+	snprintf(api, sizeof api, "%s/api", server.url);
+	snprintf(token, sizeof token, "%s/api/token", server.url);
+	http_name_target(c, "api", api);
+	http_name_target(c, "api-token", token);
+	http_name_target(c, "not configured", NULL);
+	const char *const urls[] = {api, api, token, server.url, api};
+	for (size_t i = 0; i < sizeof urls / sizeof *urls; i++) {
+		req.url = urls[i];
+		if (i % 2) {
+			http_start(c, &req, c);
+			for (int n = 0; n < 50 && !http_next(c, &tag); n++)
+				http_wait(c, -1, 200);
+			continue;
+		}
+		memset(&res, 0, sizeof res);
+		http_call(c, &req, &res, &err);
+		http_response_free(&res);
+	}
+	assert_int_equal(counted(c, "api", "200"), 1);
+	assert_int_equal(counted(c, "api", "404"), 1);
+	assert_int_equal(counted(c, "api", "none"), 1);
+	assert_int_equal(counted(c, "api-token", "200"), 1);
+	assert_int_equal(counted(c, "other", "200"), 1);
+	server_stop(&server);
+	http_free(c);
+}
+
 SHOWS(keys_are_escaped)
 {
 	struct buffer b = BUFFER(1000);
@@ -179,6 +229,7 @@ int main(void)
 	    cmocka_unit_test(a_server_that_says_nothing_is_given_up),
 	    cmocka_unit_test(a_connection_that_was_refused_was_surely_not_sent),
 	    cmocka_unit_test(many_are_in_flight_and_each_finds_its_tag),
+	    cmocka_unit_test(requests_are_counted_by_target_and_status),
 	    cmocka_unit_test(keys_are_escaped),
 	};
 	return cmocka_run_group_tests(tests, client_make, client_unmake);
