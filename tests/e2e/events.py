@@ -505,7 +505,7 @@ def test_contacts_that_are_gone_are_taken_out_and_wait(case):
     case.start(FLOW, "load-dataverse")
     case.wait(lambda: have(case)["send"] == 960, 30, "960 rows")
     calls = sum(requests_of(case, "UpsertMultiple").values())
-    expect(calls <= 60, f"{calls} calls for 1,000 rows")
+    expect(calls <= 32, f"{calls} calls for 1,000 rows")
     case.dynamics.request("PATCH", f"/contacts({gone[0]})", {"lastname": "Late"})
     case.wait(lambda: have(case)["send"] == 961, 20, "the one whose contact came")
     case.wait(lambda: len(rejected(case, "load-dataverse")) == 39, 40, "39 dead letters")
