@@ -320,9 +320,18 @@ void http_escape(struct buffer *out, const char *s)
 }
 
 struct download {
+	const struct http *h;
 	const struct http_download *d;
-	bool refused; /* the sink wanted no more */
+	bool refused; /* the caller wanted no more */
 };
+
+static int on_download(void *arg, curl_off_t a, curl_off_t b, curl_off_t c, curl_off_t e)
+{
+	struct download *dl = arg;
+	if (dl->d->meanwhile && !dl->d->meanwhile(dl->d->arg))
+		dl->refused = true;
+	return dl->refused || on_progress((void *)dl->h, a, b, c, e);
+}
 
 static size_t on_piece(char *data, size_t size, size_t n, void *arg)
 {
@@ -336,7 +345,7 @@ static size_t on_piece(char *data, size_t size, size_t n, void *arg)
 enum result http_download(struct http *h, const struct http_download *d, struct error *err)
 {
 	char why[CURL_ERROR_SIZE] = "";
-	struct download dl = {d, false};
+	struct download dl = {h, d, false};
 	CURL *c = h->easy;
 
 	curl_easy_reset(c);
@@ -351,8 +360,8 @@ enum result http_download(struct http *h, const struct http_download *d, struct 
 	curl_easy_setopt(c, CURLOPT_LOW_SPEED_TIME, (long)(d->timeout_ms / 1000 + 1));
 	curl_easy_setopt(c, CURLOPT_DIRLISTONLY, (long)(d->list && !d->long_list));
 	curl_easy_setopt(c, CURLOPT_NOPROGRESS, 0L);
-	curl_easy_setopt(c, CURLOPT_XFERINFOFUNCTION, on_progress);
-	curl_easy_setopt(c, CURLOPT_XFERINFODATA, h);
+	curl_easy_setopt(c, CURLOPT_XFERINFOFUNCTION, on_download);
+	curl_easy_setopt(c, CURLOPT_XFERINFODATA, &dl);
 	if (d->user)
 		curl_easy_setopt(c, CURLOPT_USERNAME, d->user);
 	if (d->key_file) {

@@ -74,6 +74,8 @@ struct http_download {
 	const char *commands[3]; /* SFTP: these instead of any data, up to the first NULL */
 	int64_t timeout_ms;	 /* of silence, not of the whole */
 	bool (*sink)(void *arg, const char *data, size_t len);
+	/* Once a second and more often, also while nothing comes; false ends it. May be NULL. */
+	bool (*meanwhile)(void *arg);
 	void *arg;
 };
 /* OK; RETRY with a text when the server is not there; FATAL 100 when it refuses us. */
