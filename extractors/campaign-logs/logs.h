@@ -73,7 +73,7 @@ struct reading {
 	int64_t raw;	    /* bytes so far */
 	int64_t row, whole; /* the last row, the last one with the end of its line */
 	int64_t bad_rows;
-	bool other;  /* not the file that the checkpoint is about */
+	bool other; /* not the file that the checkpoint is about */
 	bool refused, cut;
 	enum result result;
 	struct error err;
