@@ -710,3 +710,28 @@ def test_install_makes_the_tables_that_are_not_there(case):
     case.dynamics_box.control.request("POST", "/_sandbox/privileges", {"deny": ["prvReadContact"]})
     code, _, err = case.tideway("install", "dataverse", "--flow", FLOW, check=False)
     expect(code == 1 and "contact cannot be read" in err, f"{code} {err}")
+
+
+def test_install_names_the_privileges_that_are_missing(case):
+    """`tideway install dataverse` tells which privileges the application user lacks for writing, without
+    writing: each of them stops the loader when it is not there."""
+    case.setup("contacts", FLOW, contacts=5)
+    code, out, err = case.tideway("install", "dataverse", "--flow", FLOW, check=False)
+    expect(code == 0 and "may do what the flows need" in out and not err, f"{code} {out} {err}")
+    for name in ("prvCreateActivity", "prvReadActivity", "prvWriteActivity", "prvAppendActivity",
+                 "prvAppendToContact"):
+        case.dynamics_box.control.request("POST", "/_sandbox/privileges", {"deny": [name]})
+        code, out, err = case.tideway("install", "dataverse", "--flow", FLOW, check=False)
+        expect(code == 1 and f"lacks {name}" in err and "may do" not in out, f"{name}: {code} {out} {err}")
+    expect(err.count("lacks") == 1, err)
+    expect(not sum(have(case).values()), "it wrote in order to find out")
+    case.configure(events_of(case, bypass_logic="all"))
+    case.dynamics_box.control.request("POST", "/_sandbox/privileges",
+                                      {"deny": ["prvBypassCustomBusinessLogic"]})
+    code, out, err = case.tideway("install", "dataverse", "--flow", FLOW, check=False)
+    expect(code == 1 and "prvBypassCustomBusinessLogic" in err, f"{code} {out} {err}")
+    case.dynamics_box.control.request("POST", "/_sandbox/privileges", {"deny": []})
+    case.dynamics_box.control.request("POST", "/_sandbox/restrict",
+                                      {"table": "contact", "fraction": 1, "level": "user"})
+    code, out, err = case.tideway("install", "dataverse", "--flow", FLOW, check=False)
+    expect(code == 1 and "prvReadContact at the depth Local" in err, f"{code} {out} {err}")
