@@ -222,7 +222,7 @@ static void take_end(struct reading *r)
 	if (export_finish(r->reader, &r->cut, &err) == EXPORT_BROKEN)
 		refuse(r, &err);
 	/* The rows of a file that is cut off in its compression are good as far as they go. */
-	if (r->result == OK && r->cut && export_is_gzip(r->reader)) {
+	if (r->result == OK && r->cut) {
 		error_reject(&r->err, "cut-off", "the file ends in the middle of its compression");
 		r->result = reject_file(r);
 	}
