@@ -1,0 +1,110 @@
+"""timeline - what Dynamics may do to load-dataverse, and what the loader must not do to Dynamics: how
+many calls it makes, what it does with rows that are refused, late, or there already."""
+import json
+import os
+import shutil
+import uuid
+
+from case import expect
+from events import (FLOW, SENDING, TRACKING, contacts_of, events_of, have, put_file, rejected,
+                    requests_of, sending, setup, tracking)
+from world import TOP
+
+
+def missing(n):
+    """A contact that does not exist."""
+    return str(uuid.UUID(int=(n + 1) * 0x9e3779b97f4a7c15 % (1 << 60) + (4 << 76) + (8 << 60)))
+
+
+def asks(case):
+    """How often the loader asked which contacts are there."""
+    return sum(n for (route, method, _), n in requests_of(case, "contacts").items() if method == "GET")
+
+
+def waiting_activities(case, rows, count, **overlay):
+    """Only the loader is left to be started, and Dynamics' counts begin with it."""
+    setup(case, contacts=60, stages=False, overlay=events_of(case, **overlay))
+    case.start(FLOW, "extract-campaign-logs", "transform-marketing-event")
+    put_file(case, "acs_broadlog_1.csv", SENDING + "".join(rows(contacts_of(case))))
+    case.wait(lambda: len(case.messages("crm.email-activity")) == count, 60, f"{count} activities")
+    case.dynamics_box.clear()
+
+
+def test_many_missing_contacts_cost_few_calls(case):
+    """Of 6,000 rows every other one names a contact of its own that does not exist: they are asked
+    for, 200 a call; batches are not halved down to them."""
+    waiting_activities(case, lambda some: (sending(missing(n) if n % 2 else some[n % len(some)], n)
+                                           for n in range(6000)), 6000, orphan_after="1h")
+    case.start(FLOW, "load-dataverse")
+    case.wait(lambda: have(case)["send"] == 3000, 60, "3,000 rows")
+    case.drained(FLOW, "load-dataverse")
+    writes, asked = sum(requests_of(case, "UpsertMultiple").values()), asks(case)
+    expect(writes + asked <= 100, f"{writes} writes and {asked} questions for 6,000 rows")
+    expect(not rejected(case, "load-dataverse"), "something was rejected")
+
+
+def test_rows_that_wait_for_a_contact_use_up_no_day(case):
+    """Rows whose contact is not there are tried again and again; with rows_per_day the day's rows are
+    left to those that can be written."""
+    waiting_activities(case, lambda some: (sending(missing(n), n) for n in range(60)), 60,
+                       orphan_after="30s", rows_per_day=200)
+    case.start(FLOW, "load-dataverse")
+    parked = lambda: case.status(FLOW)["load-dataverse"].get("waiting") == 60  # noqa: E731
+    case.wait(parked, 20, "60 rows to wait")
+    refused = lambda: sum(n for (_, _, status), n in  # noqa: E731
+                          requests_of(case, "UpsertMultiple").items() if status == 404)
+    first = refused()
+    case.wait(lambda: refused() >= first + 10, 25, "them to be tried again")
+    some = contacts_of(case)
+    put_file(case, "acs_broadlog_2.csv", SENDING + "".join(
+        sending(some[n % len(some)], 1000 + n) for n in range(150)))
+    case.wait(lambda: have(case)["send"] == 150, 15, "the rows that can be written")
+
+
+def with_long_urls(case, length):
+    """(folder of tables, folder of metadata) in which a tracking URL may be so long."""
+    tables, metadata = (os.path.join(case.world.folder, name, case.name) for name in ("tables", "metadata"))
+    for kept, folder, file, key in (
+            ("tests/sandbox/dataverse/tables", tables, "adobe_emailurlclick.json", "maxLength"),
+            ("deploy/metadata", metadata, "dataverse.adobe_emailurlclick.json", "max_length")):
+        shutil.copytree(os.path.join(TOP, kept), folder)
+        path = os.path.join(folder, file)
+        with open(path, encoding="utf-8") as f:
+            data = json.load(f)
+        data["columns"]["adobe_trackingurl"][key] = length
+        with open(path, "w", encoding="utf-8") as f:
+            json.dump(data, f)
+    return tables, metadata
+
+
+def test_rows_that_are_too_large_for_one_request_are_divided(case):
+    """600 clicks with URLs of 60,000 characters are more than a request may be: they are divided, and
+    the process does not end over it."""
+    tables, metadata = with_long_urls(case, 65000)
+    setup(case, contacts=60, stages=False, dynamics=("--tables", tables),
+          overlay=dict(events_of(case), metadata=metadata))
+    case.start(FLOW, "extract-campaign-logs", "transform-marketing-event")
+    some, url = contacts_of(case), "https://www.example.com/" + "a" * 60000
+    put_file(case, "acs_tracking_1.csv", TRACKING + "".join(
+        tracking(some[n % len(some)], n, url=url) for n in range(600)))
+    case.wait(lambda: case.log(case.stages[-2]).count("file read"), 40, "the file to be read")
+    case.drained(FLOW, "transform-marketing-event")
+    case.start(FLOW, "load-dataverse")
+    case.wait(lambda: have(case)["click"] == 600, 60, "600 clicks")
+
+
+def test_a_cut_over_with_a_restart_does_not_take_our_rows_for_theirs(case):
+    """Of two clicks of one second the first was written before a restart within the cut-over's window:
+    the second comes to the timeline all the same."""
+    setup(case, stages=False)
+    a = contacts_of(case)[0]
+    case.configure(events_of(case, since="2026-05-01T09:00:00Z", cutover="2026-05-01T11:00:00Z",
+                             cutover_window="1h"))
+    case.start(FLOW)
+    put_file(case, "acs_tracking_1.csv", TRACKING + tracking(a, 1))
+    case.wait(lambda: have(case)["click"] == 1, 20, "the first click")
+    case.drained(FLOW, "load-dataverse")
+    case.stages[-1].kill()
+    case.start(FLOW, "load-dataverse", name="again")
+    put_file(case, "acs_tracking_2.csv", TRACKING + tracking(a, 2, url="https://www.example.com/b"))
+    case.wait(lambda: have(case)["click"] == 2, 20, "the second click")
