@@ -42,7 +42,8 @@ static const char *depth_of(const struct holder *h, const char *member, const ch
 	return NULL;
 }
 
-static void judge(const struct holder *h, const char *table, const cJSON *privilege, bool everybodys)
+static void judge(const struct holder *h, const char *table, const cJSON *privilege,
+		  bool everybodys)
 {
 	const char *id = json_string(privilege, "PrivilegeId");
 	const char *name = json_string(privilege, "Name");
@@ -61,11 +62,11 @@ static void judge(const struct holder *h, const char *table, const cJSON *privil
 }
 
 /* wanted: types of privileges, ended by NULL; everybodys: at rows of whatever owner. */
-static enum result check_table(const struct holder *h, const char *table,
-			       const char *const *wanted, bool everybodys, struct error *err)
+static enum result check_table(const struct holder *h, const char *table, const char *const *wanted,
+			       bool everybodys, struct error *err)
 {
-	_cleanup_(freep) char *path = xasprintf(
-	    "EntityDefinitions(LogicalName='%s')?$select=LogicalName,Privileges", table);
+	_cleanup_(freep) char *path =
+	    xasprintf("EntityDefinitions(LogicalName='%s')?$select=LogicalName,Privileges", table);
 	cJSON *json = NULL;
 	const cJSON *one;
 	enum result r = ask(h->d, path, &json, err);

@@ -17,6 +17,7 @@
 #include "event.h"
 #include "export_event.h"
 #include "extract_loop.h"
+#include "listing.h"
 #include "recall.h"
 
 /* Fields of the checkpoint of a file. */
@@ -25,7 +26,7 @@ enum { CP_SIZE, CP_ROWS, CP_DONE, CP_SAVED_AT, CP_BYTES, CP_SUM, CP_STAMP, CP_RE
 enum {
 	LISTING_MAX = 64 << 20, /* bytes of a directory listing */
 	SILENCE_MS = 30000,	/* of the server in mid-file */
-	STAMP_MAX = 32,
+	STAMP_MAX = LISTING_STAMP_MAX,
 	BAD_ROWS_MAX = 1000, /* rows that are none: then the file is refused */
 };
 
