@@ -5,9 +5,10 @@ import os
 import shutil
 import uuid
 
+import reader
 from case import expect
-from events import (FLOW, SENDING, TRACKING, contacts_of, events_of, have, put_file, rejected,
-                    requests_of, sending, setup, tracking)
+from events import (FLOW, SENDING, TRACKING, agree, contacts_of, deliver, events_of, have, put_file,
+                    rejected, requests_of, sending, setup, tracking, without_state)
 from world import TOP
 
 
@@ -108,3 +109,50 @@ def test_a_cut_over_with_a_restart_does_not_take_our_rows_for_theirs(case):
     case.start(FLOW, "load-dataverse", name="again")
     put_file(case, "acs_tracking_2.csv", TRACKING + tracking(a, 2, url="https://www.example.com/b"))
     case.wait(lambda: have(case)["click"] == 2, 20, "the second click")
+
+
+def test_texts_that_are_too_long_are_cut_as_dynamics_counts(case):
+    """A delivery's name of 200 emoji is 400 units of UTF-16 for Dynamics: it is cut to the column's 255
+    between characters, and the row is written."""
+    setup(case)
+    put_file(case, "acs_broadlog_1.csv",
+             SENDING + sending(contacts_of(case)[0], 1, delivery="D" + "\U0001f600" * 200))
+    case.wait(lambda: have(case)["send"] == 1, 20, "the send")
+    name = case.dynamics.rows("adobe_emailsends")[0]["adobe_deliveryname"]
+    expect(name == "D" + "\U0001f600" * 127, f"{len(name)} characters: {name[-3:]!r}")
+
+
+def test_a_batch_without_bulk_messages_completes_its_rows_in_a_second_one(case):
+    """Without bulk messages and without a state at creation each row is written and completed, also those
+    that share a batch with a row whose contact is not there."""
+    tables = [o for t, _ in reader.ACTIVITIES.values() for o in ("--no-bulk", t)]
+    setup(case, dynamics=(*tables, "--tables", without_state(case)),
+          overlay=events_of(case, orphan_after="1h"))
+    some = contacts_of(case)
+    put_file(case, "acs_broadlog_1.csv", SENDING + "".join(
+        sending(missing(n) if n % 7 == 3 else some[n % len(some)], n) for n in range(70)))
+    case.wait(lambda: have(case)["send"] == 60, 20, "60 rows")
+    case.wait(lambda: all(r["statecode"] == 1 for r in case.dynamics.rows("adobe_emailsends")), 20,
+              "all of them to be completed")
+    expect(not rejected(case, "load-dataverse"), "something was rejected")
+
+
+def test_a_token_that_is_revoked_is_asked_for_anew(case):
+    """When tokens are refused in mid-work a new one is taken, and nothing is lost."""
+    setup(case)
+    deliver(case, name="DM1", export={})
+    agree(case)
+    case.dynamics_box.control.request("POST", "/_sandbox/revoke-tokens")
+    deliver(case, name="DM2", export={})
+    agree(case)
+    expect(not rejected(case, "load-dataverse"), "something was rejected")
+
+
+def test_a_batch_that_takes_dynamics_too_long_is_made_smaller(case):
+    """A time-out of its database is not the rows' fault: they go again, in smaller batches."""
+    waiting_activities(case, lambda some: (sending(some[n % len(some)], n) for n in range(800)), 800)
+    case.dynamics_box.fault(path="*UpsertMultiple*", status=500, count=3, body=json.dumps(
+        {"error": {"code": "0x80044151", "message": "Generic SQL error. SQL timeout expired."}}))
+    case.start(FLOW, "load-dataverse")
+    case.wait(lambda: have(case)["send"] == 800, 40, "800 rows")
+    expect(not rejected(case, "load-dataverse"), "something was rejected")
