@@ -43,6 +43,7 @@ SHOWS(what_is_no_file_or_of_another_form_is_none)
 	    "-rw-r--r--    1 root     root        -1234 Nov 24 00:39 a",
 	    "-rw-r--r--    1 root     root 99999999999999999999 Nov 24 00:39 a",
 	    "-rw-r--r--    1 root     root         1234 2026-11-24 00:39 a",
+	    "-rw-r--r-- 1 1234 Nov 24 00:39 a",
 	    "-rw-r--r--",
 	    "-",
 	    "11-24-26  12:39AM  1234 a.csv"};
