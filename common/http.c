@@ -175,6 +175,8 @@ static void conclude(CURL *c, CURLcode code, const char *why, struct http_respon
 
 	if (code != CURLE_OK) {
 		res->status = 0;
+		curl_easy_getinfo(c, CURLINFO_PRETRANSFER_TIME_T, &sent_us);
+		res->timed_out = code == CURLE_OPERATION_TIMEDOUT && sent_us > 0;
 		res->sent = code != CURLE_COULDNT_CONNECT && code != CURLE_COULDNT_RESOLVE_HOST &&
 			    code != CURLE_COULDNT_RESOLVE_PROXY &&
 			    code != CURLE_PEER_FAILED_VERIFICATION &&
@@ -398,7 +400,8 @@ enum result http_download(struct http *h, const struct http_download *d, struct 
 		return error_config(err, "host-key",
 				    "the server's key is not the one in known_hosts_file: %s",
 				    text);
-	if (code == CURLE_REMOTE_FILE_NOT_FOUND || code == CURLE_FILE_COULDNT_READ_FILE)
-		return error_retry(err, "not-there", "%s", text);
+	if (code == CURLE_REMOTE_FILE_NOT_FOUND || code == CURLE_FILE_COULDNT_READ_FILE ||
+	    code == CURLE_REMOTE_ACCESS_DENIED)
+		return error_retry(err, HTTP_NO_FILE, "%s", text);
 	return error_retry(err, "no-response", "%s", text);
 }

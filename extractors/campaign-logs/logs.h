@@ -42,7 +42,9 @@ struct file {
 	char seen_stamp[STAMP_MAX];
 	mono_time changed; /* when they were first seen so */
 	bool listed;
-	bool stuck; /* it could not be moved or deleted, and that was said */
+	bool stuck;	  /* it could not be moved or deleted, and that was said */
+	bool passed_over; /* it could not be read; until the next listing */
+	bool told;	  /* and that was said */
 	char name[];
 };
 

@@ -84,3 +84,17 @@ def test_a_slow_line_with_few_events_is_read_in_one_go(case):
     expect(time.monotonic() - began > 12, "the line was not slow")
     keys = events_in_topic(case)
     expect(len(keys) == len(set(keys)) == 400, f"{len(keys)} events, {len(set(keys))} of them differ")
+
+
+def test_a_file_that_cannot_be_read_holds_back_no_other(case):
+    """A name that the server lists and does not open is passed over, said once, and the files behind it
+    are read."""
+    setup(case, stages=False)
+    some = contacts_of(case)
+    put_file(case, "acs_broadlog_0.csv\rx", SENDING + sending(some[0], 1))  # listed as its first half
+    put_file(case, "acs_broadlog_1.csv", SENDING + sending(some[1], 2))
+    stage = case.start(FLOW, "extract-campaign-logs")
+    case.wait(lambda: len(events_in_topic(case)) == 1, 20, "the file behind it")
+    put_file(case, "acs_broadlog_2.csv", SENDING + sending(some[1], 3))
+    case.wait(lambda: len(events_in_topic(case)) == 2, 20, "one that comes later")
+    expect(case.log(stage).count("a file cannot be read") == 1, case.log(stage)[-800:])
