@@ -6,7 +6,8 @@
  *   a contact that is not there   the answer names it: its rows are taken out, and the rest goes on;
  *                                 when it happens again in the same batch, all its contacts are
  *                                 asked for, ASK_AT_ONCE a call: of n rows that is n / 200 calls
- *                                 and three writes
+ *                                 and three writes; while one in twenty is missing, the next
+ *                                 batches are asked for first, and cost one write
  *   anything else                 the loop halves the batch until the bad row stands alone
  *
  * A table whose state cannot be given at creation gets it by a second bulk call.
@@ -80,6 +81,8 @@ static void ask_request(struct dataverse_loader *l, struct load_job *job, struct
 		      "%s/api/data/v9.2/%s?$select=contactid&$filter=Microsoft.Dynamics.CRM.In("
 		      "PropertyName='contactid',PropertyValues=[",
 		      l->dataverse.url, l->contact->entity_set);
+	if (job->asked >= job->count) /* rows of a partition that went were taken out */
+		job->asked = 0;
 	for (job->asking = job->asked; job->asking < job->count; job->asking++) {
 		const struct row *row = job->records[job->asking];
 		const char *contact = winner_of(l->winners, row->contact);
@@ -109,6 +112,14 @@ enum result write_request(void *state, struct load_job *job, struct http_request
 	if (r != OK)
 		return r;
 	job->token = l->dataverse.oauth.serial;
+	if (!job->full) {
+		job->full = job->count;
+		if (l->ask_first) {
+			job->step = STEP_ASK;
+			job->unknown = NAMED_TIMES;
+			job->found = true; /* it was not refused: it goes out whatever the answer */
+		}
+	}
 	free(l->url);
 	l->url = NULL;
 	buffer_reset(&l->body);
@@ -235,6 +246,7 @@ static enum result asked(struct dataverse_loader *l, struct load_job *job,
 		gone++;
 	}
 	cJSON_Delete(json);
+	l->ask_first = gone * ASK_FIRST_FROM >= end - job->asked && gone;
 	job->step = end < job->count ? STEP_ASK : STEP_WRITE;
 	job->asked = end - gone;
 	job->found |= gone > 0;
@@ -290,6 +302,14 @@ static bool overloaded(enum result r, const struct http_response *res, const str
 		!strcmp(err->reason, "limit-time"));
 }
 
+/* The same rows once more would take as long: they go in halves, down to what batches have now. */
+static bool too_many(const struct load_job *job, const struct batch *b,
+		     const struct http_response *res, const struct error *err)
+{
+	bool slow = res->timed_out || res->status == 504 || !strcmp(err->reason, "sql-timeout");
+	return slow && job->count > 1 && job->count > b->size;
+}
+
 enum result write_answer(void *state, struct load_job *job, const struct http_response *res,
 			 mono_time now, bool *again, struct error *err)
 {
@@ -301,14 +321,21 @@ enum result write_answer(void *state, struct load_job *job, const struct http_re
 		oauth_forget(&l->dataverse.oauth, job->token);
 	if (job->step == STEP_ASK && r == OK)
 		return asked(l, job, res, again, err);
-	if (job->step == STEP_ASK) {
-		/* A question that is refused says nothing of the rows. */
-		job->step = r == REJECT ? STEP_WRITE : STEP_ASK;
-		return r;
+	if (job->step == STEP_ASK && r == REJECT) {
+		/* That says nothing of the rows: halves are tried, and one alone. */
+		job->step = STEP_WRITE;
+		*again = job->count == 1;
+		return *again ? OK : REJECT;
 	}
+	if (job->step == STEP_ASK)
+		return r;
 	bool too_much = overloaded(r, res, err);
+	/* One that was full before rows were taken out of it says as much as a full one. */
+	size_t rows = r == OK && job->full >= t->batch.size ? t->batch.size : job->count;
 	if (r == OK || too_much)
-		batch_answered(&t->batch, job->count, res->server_ms, too_much);
+		batch_answered(&t->batch, rows, res->server_ms, too_much);
+	if (too_much && too_many(job, &t->batch, res, err))
+		return REJECT;
 	if (r == OK && !t->bulk)
 		r = batch_answer(l, job, res, now, err);
 	if (r == OK)

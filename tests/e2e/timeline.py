@@ -9,6 +9,7 @@ import reader
 from case import expect
 from events import (FLOW, SENDING, TRACKING, agree, contacts_of, deliver, events_of, have, put_file,
                     rejected, requests_of, sending, setup, tracking, without_state)
+from wire import Wire
 from world import TOP
 
 
@@ -143,6 +144,7 @@ def test_a_token_that_is_revoked_is_asked_for_anew(case):
     deliver(case, name="DM1", export={})
     agree(case)
     case.dynamics_box.control.request("POST", "/_sandbox/revoke-tokens")
+    case.dynamics = reader.Dynamics(case.env)  # the test's own was refused, too
     deliver(case, name="DM2", export={})
     agree(case)
     expect(not rejected(case, "load-dataverse"), "something was rejected")
@@ -155,4 +157,53 @@ def test_a_batch_that_takes_dynamics_too_long_is_made_smaller(case):
         {"error": {"code": "0x80044151", "message": "Generic SQL error. SQL timeout expired."}}))
     case.start(FLOW, "load-dataverse")
     case.wait(lambda: have(case)["send"] == 800, 40, "800 rows")
+    expect(not rejected(case, "load-dataverse"), "something was rejected")
+
+
+def test_rows_that_are_too_many_for_dynamics_go_in_smaller_batches(case):
+    """A server that is too slow for more than some 40 rows a call gets fewer: a batch that timed out is
+    divided, not sent again and again as it was; by the server's own time-out, and by ours."""
+    waiting_activities(case, lambda some: (sending(some[n % len(some)], n) for n in range(400)), 400)
+    wire = Wire(case.world.base + 50 + case.slot, case.dynamics_port)
+    case.sandboxes.append(wire)
+    ours = []
+
+    @wire.rule
+    def slow(e):
+        if "UpsertMultiple" not in e.path or int(e.headers["Content-Length"]) < 14000:
+            return
+        ours.append(len(ours) % 2)
+        if ours[-1]:
+            e.answer(500, {"error": {"code": "0x80044151", "message": "SQL timeout expired."}})
+        else:
+            e.answer(504, {})
+    case.world_env.env = dict(case.env, DATAVERSE_URL=wire.url,
+                              DATAVERSE_TOKEN_URL=f"{wire.url}/sandbox/oauth2/v2.0/token")
+    stage = case.start(FLOW, "load-dataverse")
+    case.drained(FLOW, "load-dataverse", 40)
+    expect(have(case)["send"] == 400 and ours, f"{have(case)} rows")
+    expect(len(ours) <= 24, f"{len(ours)} calls were too large")
+    expect(not rejected(case, "load-dataverse"), case.log(stage)[-500:])
+
+
+def test_a_question_that_is_refused_condemns_no_row(case):
+    """A server that refuses the question which contacts are there: rows are found by halves, those
+    without a contact wait, and nothing is a dead letter."""
+    waiting_activities(case, lambda some: (sending(missing(n) if n % 9 == 4 else some[n % len(some)], n)
+                                           for n in range(90)), 90, orphan_after="1h")
+    wire = Wire(case.world.base + 50 + case.slot, case.dynamics_port)
+    case.sandboxes.append(wire)
+    asked = []
+
+    @wire.rule
+    def refuse(e):
+        if "CRM.In(" in e.path:
+            asked.append(e.path)
+            e.answer(400, {"error": {"code": "0x80060888", "message": "no"}})
+    case.world_env.env = dict(case.env, DATAVERSE_URL=wire.url,
+                              DATAVERSE_TOKEN_URL=f"{wire.url}/sandbox/oauth2/v2.0/token")
+    case.start(FLOW, "load-dataverse")
+    case.drained(FLOW, "load-dataverse", 40)
+    case.wait(lambda: case.status(FLOW)["load-dataverse"].get("waiting") == 10, 20, "10 rows to wait")
+    expect(have(case)["send"] == 80 and asked, f"{have(case)} rows, asked {len(asked)} times")
     expect(not rejected(case, "load-dataverse"), "something was rejected")
