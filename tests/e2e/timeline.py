@@ -207,3 +207,23 @@ def test_a_question_that_is_refused_condemns_no_row(case):
     case.wait(lambda: case.status(FLOW)["load-dataverse"].get("waiting") == 10, 20, "10 rows to wait")
     expect(have(case)["send"] == 80 and asked, f"{have(case)} rows, asked {len(asked)} times")
     expect(not rejected(case, "load-dataverse"), "something was rejected")
+
+
+def test_a_kill_between_writing_and_completing_leaves_no_activity_open(case):
+    """Rows that were written and not yet completed when the loader was killed are completed by the next
+    one, also within the window of a cut-over, where what is there is not written again."""
+    setup(case, stages=False, dynamics=("--tables", without_state(case)))
+    case.configure(events_of(case, since="2026-05-01T09:00:00Z", cutover="2026-05-01T10:00:00Z",
+                             cutover_window="1h"))
+    case.dynamics_box.fault(path="*UpdateMultiple*", delay_ms=20000, count=100)
+    case.start(FLOW)
+    some = contacts_of(case)
+    put_file(case, "acs_broadlog_1.csv", SENDING + "".join(sending(some[n], n) for n in range(50)))
+    case.wait(lambda: have(case)["send"] == 50, 20, "50 rows")
+    case.stages[-1].kill()
+    case.dynamics_box.no_faults()
+    expect(not [r for r in case.dynamics.rows("adobe_emailsends") if r["statecode"]], "completed too soon")
+    case.start(FLOW, "load-dataverse", name="again")
+    case.wait(lambda: all(r["statecode"] == 1 for r in case.dynamics.rows("adobe_emailsends")), 30,
+              "all to be completed")
+    expect(have(case)["send"] == 50, f"{have(case)}")
