@@ -6,7 +6,7 @@ import threading
 import time
 
 from case import expect
-from events import FLOW, SENDING, contacts_of, events_of, extractor, put_file, sending, setup
+from events import FLOW, SENDING, contacts_of, events_of, extractor, put_file, rejected, sending, setup
 from world import topic_keys
 
 
@@ -98,3 +98,23 @@ def test_a_file_that_cannot_be_read_holds_back_no_other(case):
     put_file(case, "acs_broadlog_2.csv", SENDING + sending(some[1], 3))
     case.wait(lambda: len(events_in_topic(case)) == 2, 20, "one that comes later")
     expect(case.log(stage).count("a file cannot be read") == 1, case.log(stage)[-800:])
+
+
+def test_half_a_file_is_not_read_while_it_grows(case):
+    """A file that is half there when it is seen first, and whole before a poll has passed, is read once,
+    and its last row is no dead letter."""
+    setup(case, stages=False)
+    case.configure(events_of(case, poll="3s"))
+    some, rows = contacts_of(case), ""
+    for n in range(100):
+        rows += sending(some[n], n)
+    put_file(case, "acs_broadlog_1.csv", SENDING + rows[:3001])
+    stage = case.start(FLOW, "extract-campaign-logs")
+    case.wait(lambda: "events known" in case.log(stage), 20, "the extractor to lead")
+    seen = time.monotonic()
+    case.wait(lambda: time.monotonic() - seen > 1, 5, "it to be seen")
+    with open(os.path.join(case.exports, "acs_broadlog_1.csv"), "a", encoding="ascii") as f:
+        f.write(rows[3001:])
+    case.wait(lambda: "file read" in case.log(stage), 30, "the file to be read")
+    expect(case.log(stage).count("file read") == 1 and not rejected(case), case.log(stage)[-600:])
+    expect(len(events_in_topic(case)) == 100, f"{len(events_in_topic(case))} events")
