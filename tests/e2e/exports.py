@@ -6,7 +6,7 @@ import threading
 import time
 
 from case import expect
-from events import FLOW, SENDING, contacts_of, events_of, extractor, put_file, rejected, sending, setup
+from events import FLOW, SENDING, contacts_of, events_of, put_file, rejected, sending, setup
 from world import topic_keys
 
 
