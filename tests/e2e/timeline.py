@@ -218,7 +218,8 @@ def test_a_kill_between_writing_and_completing_leaves_no_activity_open(case):
     setup(case, stages=False, dynamics=("--tables", without_state(case)))
     case.configure(events_of(case, since="2026-05-01T09:00:00Z", cutover="2026-05-01T10:00:00Z",
                              cutover_window="1h"))
-    case.dynamics_box.fault(path="*UpdateMultiple*", delay_ms=20000, count=100)
+    case.dynamics_box.fault(path="*CRM.UpdateMultiple*", status=500, count=10000, body=json.dumps(
+        {"error": {"code": "0x80044150", "message": "Generic SQL error."}}))
     case.start(FLOW)
     some = contacts_of(case)
     put_file(case, "acs_broadlog_1.csv", SENDING + "".join(sending(some[n], n) for n in range(50)))
