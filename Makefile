@@ -46,7 +46,7 @@ BENCHES := $(patsubst tests/bench/%.c,$(B)/tests/bench-%,$(wildcard tests/bench/
 FUZZERS := $(patsubst tests/fuzz/%.c,$(B)/tests/fuzz-%,$(wildcard tests/fuzz/*.c))
 TOOLCHAIN := build/.packages
 
-.PHONY: all demo test clients check up down lint fuzz soak bench clean help format
+.PHONY: all demo test clients check up down lint fuzz soak soak-events soak-file bench clean help format
 all: $(STAGES) $(COMMAND) $(SANDBOXES)
 
 # Objects need the packages first, but must not be rebuilt when the stamp is touched. Schemas are
@@ -139,6 +139,10 @@ test: all $(UNITS) $(FUZZERS) build/.jars build/.clients
 
 soak: all build/.jars
 	$(Q)tests/soak/run --seconds $(or $(SECONDS),1800)
+soak-events: all build/.jars
+	$(Q)tests/soak/events --events $(or $(EVENTS),1000000)
+soak-file: all build/.jars
+	$(Q)tests/soak/file --rows $(or $(ROWS),5000000)
 bench: all $(BENCHES) build/.jars
 	$(Q)tests/bench/run $(LANES)
 fuzz: | $(TOOLCHAIN)
@@ -163,6 +167,8 @@ help:
 #: make lint        warnings as errors, cppcheck, layer order, format
 #: make fuzz        fuzzers of everything that comes from outside, 60 s each (needs clang)
 #: make soak        extraction under kills and faults for 30 minutes (SECONDS=1800)
+#: make soak-events a million events under kills, each once on the timeline (EVENTS=1000000)
+#: make soak-file   one export file of five million rows, in how much memory (ROWS=5000000)
 #: make bench       rates, latency and memory beside a bare loop, as a table and build/bench.json
 #: make clean       stop the world and delete build/
 #: SANITIZE=address,undefined works with check and test; V=1 shows the commands

@@ -25,7 +25,8 @@ struct code {
 	const char *text;
 };
 
-/* Statuses 0, 3, 4, 5 and 8 and the number of an ignored failure are documented nowhere. */
+/* Statuses 0, 3, 4, 5 and 8, the number of an ignored failure and the reason 13 are documented
+ * nowhere. */
 static const struct code codes[] = {
     {EXPORT_STATUS, STATUS_SENT, "1"},
     {EXPORT_STATUS, STATUS_SENT, "Sent"},
@@ -92,7 +93,6 @@ static const struct code codes[] = {
     {EXPORT_FAILURE_REASON, REASON_EXCLUSION, "12"},
     {EXPORT_FAILURE_REASON, REASON_EXCLUSION, "BusinessRanking"},
     {EXPORT_FAILURE_REASON, REASON_EXCLUSION, "Arbitration"},
-    {EXPORT_FAILURE_REASON, REASON_EXCLUSION, "13"},
     {EXPORT_FAILURE_REASON, REASON_EXCLUSION, "14"},
     {EXPORT_FAILURE_REASON, REASON_EXCLUSION, "15"},
     {EXPORT_FAILURE_REASON, REASON_EXCLUSION, "16"},

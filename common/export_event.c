@@ -29,6 +29,7 @@ enum result export_header(const struct flow *f, bool sending, const struct expor
 			  struct export_columns *out, struct error *err)
 {
 	char missing[300] = "";
+	const char *twice = NULL;
 	size_t n = 0;
 
 	*out = (struct export_columns){.kind = sending ? &f->sending : &f->tracking,
@@ -38,8 +39,10 @@ enum result export_header(const struct flow *f, bool sending, const struct expor
 		const char *name = out->kind->columns[c];
 		out->at[c] = -1;
 		for (int i = 0; name && i < header->count; i++)
-			if (!strcmp(header->fields[i], name))
+			if (!strcmp(header->fields[i], name)) {
+				twice = out->at[c] >= 0 ? name : twice;
 				out->at[c] = i;
+			}
 		if (name && out->at[c] < 0 && n < sizeof missing)
 			n += (size_t)snprintf(missing + n, sizeof missing - n, "%s%s",
 					      *missing ? ", " : "", name);
@@ -49,6 +52,8 @@ enum result export_header(const struct flow *f, bool sending, const struct expor
 				    header->bad);
 	if (*missing)
 		return error_reject(err, "bad-file", "the header has no column %s", missing);
+	if (twice) /* which of the two is meant, nobody knows */
+		return error_reject(err, "bad-file", "the header has the column %s twice", twice);
 	return OK;
 }
 

@@ -47,7 +47,7 @@ struct export_event {
 	const char *failure_type;	/* the same, of a bounce */
 };
 
-/* From the header row.  REJECT names the columns that are not there. */
+/* From the header row.  REJECT names the columns that are not there, or one that is there twice. */
 enum result export_header(const struct flow *f, bool sending, const struct export_row *header,
 			  struct export_columns *out, struct error *err);
 

@@ -95,11 +95,6 @@ char export_separator(const struct export_reader *r)
 	return r->separator;
 }
 
-bool export_is_gzip(const struct export_reader *r)
-{
-	return r->is_gzip;
-}
-
 /* ---- rows ------------------------------------------------------------------------------------- */
 
 static void hand_out(struct export_reader *r, bool cut_off)
@@ -320,7 +315,7 @@ enum export_state export_feed(struct export_reader *r, const void *data, size_t 
 
 enum export_state export_finish(struct export_reader *r, bool *cut, struct error *err)
 {
-	*cut = (r->is_gzip && !r->gzip_ended) || r->carry_len;
+	*cut = r->is_gzip && !r->gzip_ended;
 	r->finishing = true;
 	if (!r->magic_done && r->magic_len)
 		take_text(r, (const char *)r->magic, r->magic_len);
@@ -329,11 +324,9 @@ enum export_state export_finish(struct export_reader *r, bool *cut, struct error
 	(void)err;
 	if (r->stopped)
 		return EXPORT_STOPPED;
-	int64_t before = r->rows;
 	if (!r->skipping && csv_fini(&r->csv, on_field, on_row, r)) {
 		r->bad = "the file ends inside a quoted text";
 		hand_out(r, true);
 	}
-	*cut |= r->rows > before || r->skipping;
 	return r->stopped ? EXPORT_STOPPED : EXPORT_READING;
 }

@@ -53,10 +53,8 @@ struct export_reader *export_reader_new(const struct export_format *f,
 void export_reader_free(struct export_reader *r);
 enum export_state export_feed(struct export_reader *r, const void *data, size_t len,
 			      struct error *err);
-/* The file has ended: the last row comes out. *cut: it ended inside a row or inside its
- * compression. */
+/* The file has ended: the last row comes out. *cut: it ended inside its compression. */
 enum export_state export_finish(struct export_reader *r, bool *cut, struct error *err);
 char export_separator(const struct export_reader *r); /* 0 before the header was read */
-bool export_is_gzip(const struct export_reader *r);
 
 #endif

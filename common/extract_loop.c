@@ -10,7 +10,11 @@
 #include "reject.h"
 #include "schema.h"
 
-enum { RECORDS_PER_TRANSACTION = 20000, POLL_MS = 200 };
+enum {
+	RECORDS_PER_TRANSACTION = 20000,
+	TRANSACTION_MS = KAFKA_TRANSACTION_TIMEOUT_MS / 5, /* then the broker has time left */
+	POLL_MS = 200,
+};
 
 enum term { STANDBY, RESTORING, BEGINNING, LEADING };
 
@@ -20,6 +24,7 @@ struct extract_output {
 	int32_t checkpoint_id;
 	struct buffer encoded;
 	bool in_transaction;
+	mono_time since; /* when it began */
 	size_t records;
 	/* For reports. */
 	int64_t written, rejected;
@@ -65,6 +70,7 @@ static enum result begin_transaction(struct extract_output *o, struct error *err
 	if (e)
 		return transaction_error("beginning a transaction", e, err);
 	o->in_transaction = true;
+	o->since = mono_now();
 	o->records = 0;
 	return OK;
 }
@@ -195,7 +201,8 @@ enum result extract_reject(struct extract_output *o, const char *key, const void
 
 bool extract_full(const struct extract_output *o)
 {
-	return o->in_transaction && o->records >= RECORDS_PER_TRANSACTION;
+	return o->in_transaction && (o->records >= RECORDS_PER_TRANSACTION ||
+				     mono_now().ms - o->since.ms >= TRANSACTION_MS);
 }
 
 /* ---- terms ------------------------------------------------------------------------------------ */
@@ -425,7 +432,7 @@ static enum result start(struct loop *l, struct error *err)
 	struct kafka_callbacks cb = {
 	    .log = stage_log_kafka, .rebalance = on_rebalance, .opaque = l};
 
-	l->consumer = kafka_consumer(s->config, s->self->group, s->instance, &cb, err);
+	l->consumer = kafka_leader(s->config, s->self->group, s->instance, &cb, err);
 	if (!l->consumer)
 		return FATAL;
 	enum result r = stage_require_topics(s, l->consumer, err);

@@ -31,7 +31,8 @@ enum result extract_checkpoint(struct extract_output *o, const char *key, avro_v
 enum result extract_reject(struct extract_output *o, const char *key, const void *value, size_t len,
 			   const char *where, int64_t line, const struct error *why,
 			   struct error *err);
-/* True when so much is written that a long step had better commit. */
+/* True when so much is written, or for so long, that a long step had better commit: the broker
+ * gives up a transaction that stays open. */
 bool extract_full(const struct extract_output *o);
 /* Commits what the step wrote so far, its checkpoint included; the step goes on. */
 enum result extract_commit(struct extract_output *o, struct error *err);

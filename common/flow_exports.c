@@ -143,8 +143,9 @@ void read_exports(struct reader *r, struct node files, struct flow *f)
 	    *e->processed_folder == '.')
 		problem(r->p, doc_place(doc_get(files, "processed_folder")),
 			"\"processed_folder\" is the name of a folder in the export directory");
+	/* As far as the topic of the events reaches back: it is read at the start of a term. */
 	e->overlap_ms = doc_duration(files, "overlap", (int64_t)14 * 86400000, 3600000,
-				     (int64_t)400 * 86400000, r->p);
+				     (int64_t)30 * 86400000, r->p);
 	read_log_files(r, files, "sending", sending, sizeof sending / sizeof *sending, &f->sending);
 	read_log_files(r, files, "tracking", tracking, sizeof tracking / sizeof *tracking,
 		       &f->tracking);

@@ -227,6 +227,8 @@ static void conclude(CURL *c, CURLcode code, const char *why, struct http_respon
 
 	if (code != CURLE_OK) {
 		res->status = 0;
+		curl_easy_getinfo(c, CURLINFO_PRETRANSFER_TIME_T, &sent_us);
+		res->timed_out = code == CURLE_OPERATION_TIMEDOUT && sent_us > 0;
 		res->sent = code != CURLE_COULDNT_CONNECT && code != CURLE_COULDNT_RESOLVE_HOST &&
 			    code != CURLE_COULDNT_RESOLVE_PROXY &&
 			    code != CURLE_PEER_FAILED_VERIFICATION &&
@@ -375,9 +377,18 @@ void http_escape(struct buffer *out, const char *s)
 }
 
 struct download {
+	const struct http *h;
 	const struct http_download *d;
-	bool refused; /* the sink wanted no more */
+	bool refused; /* the caller wanted no more */
 };
+
+static int on_download(void *arg, curl_off_t a, curl_off_t b, curl_off_t c, curl_off_t e)
+{
+	struct download *dl = arg;
+	if (dl->d->meanwhile && !dl->d->meanwhile(dl->d->arg))
+		dl->refused = true;
+	return dl->refused || on_progress((void *)dl->h, a, b, c, e);
+}
 
 static size_t on_piece(char *data, size_t size, size_t n, void *arg)
 {
@@ -391,7 +402,7 @@ static size_t on_piece(char *data, size_t size, size_t n, void *arg)
 enum result http_download(struct http *h, const struct http_download *d, struct error *err)
 {
 	char why[CURL_ERROR_SIZE] = "";
-	struct download dl = {d, false};
+	struct download dl = {h, d, false};
 	CURL *c = h->easy;
 
 	curl_easy_reset(c);
@@ -406,8 +417,8 @@ enum result http_download(struct http *h, const struct http_download *d, struct 
 	curl_easy_setopt(c, CURLOPT_LOW_SPEED_TIME, (long)(d->timeout_ms / 1000 + 1));
 	curl_easy_setopt(c, CURLOPT_DIRLISTONLY, (long)(d->list && !d->long_list));
 	curl_easy_setopt(c, CURLOPT_NOPROGRESS, 0L);
-	curl_easy_setopt(c, CURLOPT_XFERINFOFUNCTION, on_progress);
-	curl_easy_setopt(c, CURLOPT_XFERINFODATA, h);
+	curl_easy_setopt(c, CURLOPT_XFERINFOFUNCTION, on_download);
+	curl_easy_setopt(c, CURLOPT_XFERINFODATA, &dl);
 	if (d->user)
 		curl_easy_setopt(c, CURLOPT_USERNAME, d->user);
 	if (d->key_file) {
@@ -445,7 +456,8 @@ enum result http_download(struct http *h, const struct http_download *d, struct 
 		return error_config(err, "host-key",
 				    "the server's key is not the one in known_hosts_file: %s",
 				    text);
-	if (code == CURLE_REMOTE_FILE_NOT_FOUND || code == CURLE_FILE_COULDNT_READ_FILE)
-		return error_retry(err, "not-there", "%s", text);
+	if (code == CURLE_REMOTE_FILE_NOT_FOUND || code == CURLE_FILE_COULDNT_READ_FILE ||
+	    code == CURLE_REMOTE_ACCESS_DENIED)
+		return error_retry(err, HTTP_NO_FILE, "%s", text);
 	return error_retry(err, "no-response", "%s", text);
 }

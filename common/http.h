@@ -36,6 +36,7 @@ struct http_request {
 struct http_response {
 	int status;		/* 0 when no complete response arrived */
 	bool sent;		/* false only when the request surely did not reach the server */
+	bool timed_out;		/* it had the request, and was too slow */
 	int64_t retry_after_ms; /* -1 when the header was absent (seconds or HTTP-date) */
 	int64_t server_ms;	/* from the request being sent to the first byte of the answer */
 	int64_t dop_hint;	/* x-ms-dop-hint of Dataverse; 0 when it was absent */
@@ -86,9 +87,13 @@ struct http_download {
 	const char *commands[3]; /* SFTP: these instead of any data, up to the first NULL */
 	int64_t timeout_ms;	 /* of silence, not of the whole */
 	bool (*sink)(void *arg, const char *data, size_t len);
+	/* Once a second and more often, also while nothing comes; false ends it. May be NULL. */
+	bool (*meanwhile)(void *arg);
 	void *arg;
 };
-/* OK; RETRY with a text when the server is not there; FATAL 100 when it refuses us. */
+/* OK; RETRY with a text when the server is not there; FATAL 100 when it refuses us.  The reason of
+ * RETRY is HTTP_NO_FILE when it is the file that is not there, or cannot be read. */
+#define HTTP_NO_FILE "no-file"
 enum result http_download(struct http *h, const struct http_download *d, struct error *err);
 
 #endif

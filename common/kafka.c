@@ -90,10 +90,12 @@ static rd_kafka_t *make(rd_kafka_type_t type, rd_kafka_conf_t *conf, struct erro
 	return rk;
 }
 
-rd_kafka_t *kafka_consumer(const struct config *c, const char *group, const char *instance,
-			   const struct kafka_callbacks *cb, struct error *err)
+static rd_kafka_t *member(const struct config *c, const char *group, const char *instance,
+			  const char *poll_interval, const struct kafka_callbacks *cb,
+			  struct error *err)
 {
 	const char *ours[][2] = {{"group.id", group},
+				 {"max.poll.interval.ms", poll_interval},
 				 {"group.instance.id", instance},
 				 {"enable.auto.commit", "false"},
 				 {"enable.auto.offset.store", "false"},
@@ -105,6 +107,19 @@ rd_kafka_t *kafka_consumer(const struct config *c, const char *group, const char
 	return make(RD_KAFKA_CONSUMER,
 		    conf_new(c, RD_KAFKA_CONSUMER, group, (const char *const(*)[2])ours, cb, err),
 		    err);
+}
+
+rd_kafka_t *kafka_consumer(const struct config *c, const char *group, const char *instance,
+			   const struct kafka_callbacks *cb, struct error *err)
+{
+	return member(c, group, instance, NULL, cb, err);
+}
+
+rd_kafka_t *kafka_leader(const struct config *c, const char *group, const char *instance,
+			 const struct kafka_callbacks *cb, struct error *err)
+{
+	return member(c, group, instance, config_kafka(c, "max.poll.interval.ms", "21600000"), cb,
+		      err);
 }
 
 static rd_kafka_t *outsider(const struct config *c, const char *client, const char *isolation,

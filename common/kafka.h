@@ -34,6 +34,10 @@ enum { KAFKA_TRANSACTION_TIMEOUT_MS = 10000 };
  * takes its partitions back without waiting for the session to end (static membership). */
 rd_kafka_t *kafka_consumer(const struct config *c, const char *group, const char *instance,
 			   const struct kafka_callbacks *cb, struct error *err);
+/* The same for a process that may be busy with one step for hours without polling.  That it is
+ * alive, its heartbeats tell. */
+rd_kafka_t *kafka_leader(const struct config *c, const char *group, const char *instance,
+			 const struct kafka_callbacks *cb, struct error *err);
 /* A consumer outside of any group work, for reading a topic from end to end. */
 rd_kafka_t *kafka_reader(const struct config *c, const char *client, struct error *err);
 /* A client that sees the end of a partition also behind transactions that are still open. */

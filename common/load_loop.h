@@ -43,6 +43,9 @@ struct load_job {
 	unsigned attempt;      /* answers of RETRY so far */
 	unsigned unknown;      /* the loader's own: answers that nobody documented */
 	unsigned token;	       /* the loader's own: which token the request went out with */
+	size_t asked, asking;  /* the loader's own: of how many of its records more is known */
+	bool found;	       /* the loader's own: asking was of use */
+	size_t full;	       /* the loader's own: of how many records it was at first */
 	bool known;	       /* loaded.h has the key, not deleted */
 	uint32_t known_parent; /* and then: the parent that it needs, or 0 */
 	uint8_t consent;       /* and then: the flags that were written last */

@@ -23,8 +23,8 @@ enum {
 	LOOK_MS = 200, /* how often released records are fetched */
 	ARRIVALS_AT_ONCE = 2000,
 	RELEASE_AT_ONCE = 1000,
-	TRIES = 20, /* until orphan_after, and at least every: */
-	TRY_MAX_MS = 900000,
+	TRIES = 20, /* until orphan_after, at least; more of them in the beginning: */
+	TRY_FIRST_MS = 900000,
 	SWEEP_AT_LEAST = 100,
 };
 
@@ -321,12 +321,13 @@ void load_park_turn(struct loop *l, mono_time now)
 	if (now.ms - l->parked_looked.ms < LOOK_MS)
 		return;
 	l->parked_looked = now;
-	/* Nobody tells when one of these parents comes: they are tried again now and then. */
-	int64_t pause = l->stage->flow->orphan_after_ms / TRIES;
-	pause = pause < TRY_MAX_MS ? pause : TRY_MAX_MS;
-	if (l->loader->parks && now.ms - l->parked_tried.ms >= pause) {
+	/* Nobody tells when one of these parents comes: they are tried again now and then, ever
+	 * more seldom, because each try is a row that Dynamics counts. */
+	int64_t latest = l->stage->flow->orphan_after_ms / TRIES;
+	int64_t soonest = latest < TRY_FIRST_MS ? latest : TRY_FIRST_MS;
+	if (l->loader->parks && now.ms - l->parked_tried.ms >= soonest / 4) {
 		l->parked_tried = now;
-		parked_retry(l->parked);
+		parked_retry(l->parked, wall_now().ms, soonest, latest);
 	}
 	parked_expire(l->parked, wall_now().ms - l->stage->flow->orphan_after_ms);
 	if (parked_due_count(l->parked))

@@ -115,6 +115,8 @@ static void count_call(struct loop *l, const struct job *j)
 	load_count(l, j->slots[0]->partition, COUNT_CALLS, 1);
 }
 
+static void refused(struct loop *l, struct job *j, mono_time now, const struct error *why);
+
 static void send_job(struct loop *l, struct job *j, mono_time now)
 {
 	struct http_request req = {0};
@@ -134,6 +136,8 @@ static void send_job(struct loop *l, struct job *j, mono_time now)
 		governor_sent(&l->governor, now);
 	} else if (r == RETRY) {
 		wait_again(l, j, now, &err);
+	} else if (r == REJECT) { /* too large a request */
+		refused(l, j, now, &err);
 	} else {
 		load_give_up(l, &err);
 		wait_again(l, j, now, &err); /* so that it is freed with the others */
@@ -154,6 +158,8 @@ static void send_on(struct loop *l, struct job *j, mono_time now)
 static void put_aside(struct loop *l, struct window_item *slot, const struct load_job *job,
 		      const struct error *why)
 {
+	if (!slot->orphan)
+		mark_row_back(&load_partition(l, slot->partition)->mark, wall_now().ms / DAY_MS);
 	if (job->parent && l->parked && ((struct load_item *)slot->payload)->msg)
 		load_park(l, slot, job);
 	else

@@ -117,6 +117,12 @@ void mark_row(struct mark *m, int64_t day)
 	m->day = day;
 }
 
+void mark_row_back(struct mark *m, int64_t day)
+{
+	if (m->day == day && m->rows_in_day)
+		m->rows_in_day--;
+}
+
 void mark_count(struct mark *m, enum load_count what, int64_t n, int64_t now_ms)
 {
 	int64_t hour = now_ms / HOUR_MS;

@@ -55,6 +55,8 @@ size_t mark_format(const struct mark *m, char out[MARK_TEXT_MAX]);
 
 /* One more row on that day, for rows_per_day. */
 void mark_row(struct mark *m, int64_t day);
+/* It was not written after all. */
+void mark_row_back(struct mark *m, int64_t day);
 /* Counts n in both sets; those of the hour start again with a new one. */
 void mark_count(struct mark *m, enum load_count what, int64_t n, int64_t now_ms);
 

@@ -120,6 +120,7 @@ void parked_put(struct parked *p, const void *key, size_t key_len, int32_t parti
 				       .partition = partition,
 				       .offset = offset,
 				       .since_ms = since_ms,
+				       .tried_ms = since_ms,
 				       .key = c->bytes,
 				       .key_len = key_len};
 	HASH_ADD_KEYPTR(hh, p->by_key, c->bytes, key_len, c);
@@ -234,13 +235,19 @@ size_t parked_expire(struct parked *p, int64_t before_ms)
 	return n;
 }
 
-size_t parked_retry(struct parked *p)
+size_t parked_retry(struct parked *p, int64_t now_ms, int64_t soonest_ms, int64_t latest_ms)
 {
 	size_t n = 0;
 
 	for (struct child *c = p->first; c; c = c->after) {
-		n += !c->pub.due;
+		int64_t wait = (c->pub.tried_ms - c->pub.since_ms) / 4;
+		wait = wait > latest_ms ? latest_ms : wait;
+		wait = wait < soonest_ms ? soonest_ms : wait;
+		if (c->pub.due || now_ms - c->pub.tried_ms < wait)
+			continue;
+		c->pub.tried_ms = now_ms;
 		set_due(p, c, true);
+		n++;
 	}
 	return n;
 }

@@ -29,7 +29,7 @@ struct parked_child {
 	uint32_t parent;
 	int32_t partition;
 	int64_t offset; /* in the parked topic; -1: not written yet */
-	int64_t since_ms;
+	int64_t since_ms, tried_ms;
 	bool due;    /* the parent has come, or it has waited too long */
 	bool orphan; /* it has waited too long */
 	const char *key;
@@ -58,8 +58,9 @@ bool parked_came(const struct parked *p, uint32_t parent);
 void parked_set_due(struct parked *p, const void *key, size_t key_len, bool due);
 /* Those that wait since before the time are due as orphans.  Returns how many. */
 size_t parked_expire(struct parked *p, int64_t before_ms);
-/* All are due, for want of anybody who tells of arrivals.  Returns how many were not. */
-size_t parked_retry(struct parked *p);
+/* For want of anybody who tells of arrivals: each is due after a quarter of the time that it had
+ * waited when it was tried last, within the two bounds.  Returns how many are, and were not. */
+size_t parked_retry(struct parked *p, int64_t now_ms, int64_t soonest_ms, int64_t latest_ms);
 
 /* The due ones of a partition: how many whose place is known, and from where to where they stand. */
 size_t parked_due(const struct parked *p, int32_t partition, int64_t *first, int64_t *last);

@@ -66,8 +66,6 @@ static struct part *part_of(struct recall *r, wall_time when)
 	int64_t age = when.ms < 0 ? 0 : when.ms / r->width_ms;
 	struct part *p = &r->parts[age % PARTS];
 
-	if (p->age > age)
-		return p;
 	if (p->age < age) {
 		part_clear(p);
 		p->age = age;

@@ -175,6 +175,14 @@ static enum result logs_step(void *state, struct extract_output *o, int64_t *wai
 	if (r != OK || !f)
 		return r;
 	r = file_read(x, o, f, err);
+	if (r == RETRY && !strcmp(err->reason, HTTP_NO_FILE)) {
+		/* It is gone since, or we may not read it: no reason to hold back the others. */
+		if (!f->told)
+			log_warn("a file cannot be read", "file", f->name, "error", err->text,
+				 NULL);
+		f->passed_over = f->told = true;
+		r = OK;
+	}
 	if (r == OK)
 		*wait_ms = 0;
 	return r;

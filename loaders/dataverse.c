@@ -16,7 +16,7 @@
 
 EMBED(email_activity_avsc, "schemas/email-activity.avsc");
 
-enum { IN_FLIGHT_WITHOUT_HINT = 4, BODY_MAX = 64 << 20 };
+enum { IN_FLIGHT_WITHOUT_HINT = 4, BODY_MAX = 8 << 20 };
 
 static void dataverse_close(void *state)
 {

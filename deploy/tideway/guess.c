@@ -206,6 +206,34 @@ static void forget(struct guess *g)
 			free(g->values[e][i]);
 }
 
+/* What the first bytes tell: UTF-16 has a mark, or zeros where Latin letters stand. */
+static const char *utf_16(const char *bytes, size_t n)
+{
+	const unsigned char *b = (const unsigned char *)bytes;
+
+	if (n < 2)
+		return NULL;
+	if ((b[0] == 0xff && b[1] == 0xfe) || (b[0] == 0xfe && b[1] == 0xff))
+		return "utf-16";
+	return b[0] && !b[1] ? "utf-16le" : !b[0] && b[1] ? "utf-16be" : NULL;
+}
+
+/* The sign that all headers begin and end with. */
+static int likely_quote(const struct guess *g)
+{
+	int quote = -1;
+
+	for (int i = 0; i < g->header_count; i++) {
+		const char *h = g->headers[i];
+		size_t n = strlen(h);
+		if (n < 2 || h[0] != h[n - 1] || !ispunct((unsigned char)h[0]) ||
+		    (i && h[0] != quote))
+			return -1;
+		quote = h[0];
+	}
+	return quote;
+}
+
 static bool read_file(struct guess *g, const char *path)
 {
 	struct export_format f = g->format;
@@ -222,9 +250,12 @@ static bool read_file(struct guess *g, const char *path)
 		perror(path);
 		return false;
 	}
+	n = fread(bytes, 1, sizeof bytes, in);
+	if (utf_16(bytes, n))
+		g->format.encoding = utf_16(bytes, n);
 	struct export_reader *r = export_reader_new(&g->format, on_row, g);
 	enum export_state s = EXPORT_READING;
-	while (s == EXPORT_READING && (n = fread(bytes, 1, sizeof bytes, in)) > 0)
+	for (; s == EXPORT_READING && n > 0; n = fread(bytes, 1, sizeof bytes, in))
 		s = export_feed(r, bytes, n, &err);
 	if (s == EXPORT_READING)
 		s = export_finish(r, &cut, &err);
@@ -319,15 +350,39 @@ static int print_codes(const struct guess *g)
 	return asked;
 }
 
-static int print_columns(const struct guess *g)
+/* The file's name with a star for what changes from one to the next: digits, and .gz. */
+static void print_match(const char *path)
+{
+	const char *slash = strrchr(path, '/'), *name = slash ? slash + 1 : path;
+	struct buffer out = BUFFER(1024);
+	size_t n = strlen(name);
+
+	n -= n > 3 && !strcmp(name + n - 3, ".gz") ? 3 : 0;
+	for (size_t i = 0; i < n; i++) {
+		bool digit = isdigit((unsigned char)name[i]);
+		/* Between two numbers: a date and a time. */
+		bool between = i && strchr("_-", name[i]) && isdigit((unsigned char)name[i - 1]) &&
+			       isdigit((unsigned char)name[i + 1]);
+		if (!digit && !between)
+			buffer_append(&out, name + i, 1);
+		else if (!out.len || out.data[out.len - 1] != '*')
+			buffer_puts(&out, "*");
+	}
+	buffer_puts(&out, "*");
+	print_quoted(out.data);
+	buffer_free(&out);
+}
+
+static int print_columns(const struct guess *g, const char *path)
 {
 	static const enum log_column needed[] = {LOG_ID, LOG_TIME, LOG_CONTACT, LOG_DELIVERY,
 						 LOG_CAMPAIGN};
 	static const enum log_column sending[] = {LOG_STATUS, LOG_FAILURE_TYPE, LOG_FAILURE_REASON};
 	int asked = 0;
 
-	printf("      %s:\n        match: \"?\"\n        columns:\n",
-	       g->tracking ? "tracking" : "sending");
+	printf("      %s:\n        match: ", g->tracking ? "tracking" : "sending");
+	print_match(path);
+	printf("\n        columns:\n");
 	for (int c = 0; c < LOG_COLUMNS; c++) {
 		bool must = g->tracking && c == LOG_URL_TYPE;
 		for (size_t i = 0; i < sizeof needed / sizeof *needed; i++)
@@ -341,10 +396,25 @@ static int print_columns(const struct guess *g)
 		printf("\n");
 		asked += g->at[c] < 0;
 	}
+	if (g->tracking && g->at[LOG_URL_TYPE] < 0)
+		asked += ask("sending or tracking: no header is a status, and none a type of link");
 	if (asked)
 		ask("columns: which header is each \"?\"; if there is none, add it to the "
 		    "workflow");
 	return asked;
+}
+
+/* Names of columns are no GUIDs and no numbers. */
+static bool is_data(const struct guess *g)
+{
+	bool numbers = true;
+
+	for (int i = 0; i < g->header_count; i++) {
+		if (text_is_guid(g->headers[i]))
+			return true;
+		numbers &= g->headers[i][strspn(g->headers[i], "0123456789.:- ")] == 0;
+	}
+	return numbers;
 }
 
 static void find_contact(struct guess *g)
@@ -373,10 +443,26 @@ int guess_print(const char *path)
 		fprintf(stderr, "%s: the file is empty\n", path);
 		return -1;
 	}
+	int quote = likely_quote(&g);
+	if (quote >= 0) {
+		forget(&g);
+		g.format.quote = quote;
+		if (!read_file(&g, path))
+			return -1;
+	}
+	if (is_data(&g)) {
+		fprintf(stderr,
+			"%s: its first row is no header: let the workflow write the names of the "
+			"columns as the first line\n",
+			path);
+		return -1;
+	}
 	find_contact(&g);
 	printf("    # from %s: %lld rows looked at\n    files:\n", path, (long long)g.rows);
 	if (g.format.encoding)
 		printf("      encoding: %s\n", g.format.encoding);
+	if (quote >= 0)
+		printf("      quote: \"%c\"\n", quote);
 	if (g.separator != ',')
 		printf("      separator: %s\n", g.separator == '\t'  ? "tab"
 						: g.separator == ';' ? "semicolon"
@@ -384,9 +470,7 @@ int guess_print(const char *path)
 								     : "?");
 	asked += print_times(&g);
 	asked += print_codes(&g);
-	asked += print_columns(&g);
-	fprintf(stderr, "match: the pattern of the files' names, like acs_%s_*.csv*\n",
-		g.tracking ? "tracking" : "broadlog");
+	asked += print_columns(&g, path);
 	if (g.bad)
 		fprintf(stderr,
 			"%lld of these rows are none: quotes or the number of fields are "

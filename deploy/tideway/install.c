@@ -16,6 +16,7 @@
 #include "command.h"
 #include "dataverse.h"
 #include "json.h"
+#include "privileges.h"
 
 #define CRM "Microsoft.Dynamics.CRM."
 
@@ -272,7 +273,7 @@ static enum result track_changes(struct installer *x, const char *name, struct e
 /* ---- privileges ------------------------------------------------------------------------------- */
 
 /* Reading is tried, because nothing else tells for sure what a role's depth amounts to. Writing is
- * not tried: it would leave a row. */
+ * not tried, because it would leave a row: privileges.c asks. */
 static enum result may_read(struct installer *x, const char *table, struct error *err)
 {
 	struct table *t = NULL;
@@ -294,12 +295,14 @@ static enum result may_read(struct installer *x, const char *table, struct error
 	return r;
 }
 
-static enum result check_privileges(struct installer *x, struct error *err)
+static enum result try_reading(struct installer *x, const struct flow *only, struct error *err)
 {
 	enum result r = may_read(x, "contact", err);
 
 	for (size_t i = 0; r == OK && i < x->c->flow_count; i++) {
 		const struct flow *f = &x->c->flows[i];
+		if (only && only != f)
+			continue;
 		if (f->kind != FLOW_EMAIL_EVENTS)
 			r = may_read(x, f->table, err);
 		for (int k = 0; r == OK && f->kind == FLOW_EMAIL_EVENTS && k < EVENT_KINDS; k++)
@@ -342,7 +345,9 @@ static enum result install(struct installer *x, const struct flow *only, struct 
 		cJSON_Delete(none);
 	}
 	if (r == OK)
-		r = check_privileges(x, err);
+		r = try_reading(x, only, err);
+	if (r == OK)
+		r = privileges_check(&x->dataverse, x->c, only, &x->wrong, err);
 	dataverse_free(&x->dataverse);
 	http_free(x->http);
 	return r;

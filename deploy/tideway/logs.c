@@ -122,9 +122,9 @@ static bool read_file(struct inspection *x, const char *path)
 		s = export_finish(r, &cut, &err);
 	if (s == EXPORT_BROKEN)
 		fprintf(stderr, "refused: %s\n", err.text);
-	else if (cut && export_is_gzip(r))
+	else if (cut)
 		fprintf(stderr, "the file ends in the middle of its compression\n");
-	x->rejected += cut && export_is_gzip(r);
+	x->rejected += cut;
 	export_reader_free(r);
 	fclose(in);
 	return s == EXPORT_READING;

@@ -92,7 +92,7 @@ static enum result look(struct logs *x, struct extract_output *o, struct error *
 	struct file *f, *next;
 
 	for (f = x->files; f; f = f->hh.next)
-		f->listed = false;
+		f->listed = f->passed_over = false;
 	enum result r = server_list(x, err);
 	if (r != OK)
 		return r;
@@ -119,7 +119,7 @@ enum result directory_next(struct logs *x, struct extract_output *o, struct file
 
 	*out = NULL;
 	for (struct file *f = x->files; r == OK && f; f = f->hh.next)
-		if (!is_finished(f)) {
+		if (!is_finished(f) && !f->passed_over) {
 			if (mono_now().ms - f->changed.ms >= x->flow->poll_ms)
 				*out = f;
 			return OK;

@@ -29,14 +29,17 @@ static enum result save(struct reading *r, bool done, struct error *err)
 {
 	avro_value_t *cp = &r->x->checkpoint;
 	struct file *f = r->file;
-	uint64_t sum = XXH3_64bits_digest(r->hash);
+	/* What was compared before stays the measure until all of it was compared again. */
+	bool behind = r->raw >= f->bytes;
+	int64_t bytes = behind ? r->raw : f->bytes;
+	uint64_t sum = behind ? XXH3_64bits_digest(r->hash) : f->sum;
 	char progress[400];
 
 	set_long(cp, CP_SIZE, f->seen_size);
 	set_long(cp, CP_ROWS, r->whole);
 	set_flag(cp, CP_DONE, done);
 	set_long(cp, CP_SAVED_AT, r->now.ms);
-	set_long(cp, CP_BYTES, r->raw);
+	set_long(cp, CP_BYTES, bytes);
 	set_long(cp, CP_SUM, (int64_t)sum);
 	set_flag(cp, CP_REFUSED, r->refused);
 	avro_value_t v = record_field(cp, CP_STAMP);
@@ -49,7 +52,7 @@ static enum result save(struct reading *r, bool done, struct error *err)
 	if (result == OK) {
 		f->size = f->seen_size;
 		f->rows = r->whole;
-		f->bytes = r->raw;
+		f->bytes = bytes;
 		f->sum = sum;
 		f->done = done;
 		f->refused = r->refused;
@@ -94,17 +97,18 @@ static bool refuse(struct reading *r, const struct error *why)
 	return false;
 }
 
-/* Commits now and then, so that a large file is no large transaction. */
-static bool commit_if_full(struct reading *r)
+/* Commits now and then, so that a large file is no large transaction, and a slow one no long one. */
+static bool commit_if_full(void *arg)
 {
+	struct reading *r = arg;
+
 	if (!extract_full(r->o))
 		return true;
 	r->result = save(r, false, &r->err);
 	if (r->result == OK)
 		r->result = extract_commit(r->o, &r->err);
 	r->now = wall_now();
-	r->paused = mono_now().ms - r->began.ms > FILE_STEP_MS;
-	return r->result == OK && !r->paused;
+	return r->result == OK;
 }
 
 static bool on_row(void *arg, const struct export_row *row)
@@ -218,7 +222,7 @@ static void take_end(struct reading *r)
 	if (export_finish(r->reader, &r->cut, &err) == EXPORT_BROKEN)
 		refuse(r, &err);
 	/* The rows of a file that is cut off in its compression are good as far as they go. */
-	if (r->result == OK && r->cut && export_is_gzip(r->reader)) {
+	if (r->result == OK && r->cut) {
 		error_reject(&r->err, "cut-off", "the file ends in the middle of its compression");
 		r->result = reject_file(r);
 	}
@@ -241,11 +245,11 @@ static enum result finish(struct reading *r, enum result fetched, struct error *
 		if (r->result == OK)
 			r->result = save(r, true, &r->err);
 		fetched = OK; /* that we stopped the download is no error */
-	} else if (r->result == OK && fetched == OK && !r->paused) {
+	} else if (r->result == OK && fetched == OK) {
 		r->result = save(r, true, &r->err);
 		r->x->read += r->result == OK;
 		tell(r);
-	} else if (r->result == OK && (r->paused || r->row > r->file->rows)) {
+	} else if (r->result == OK && r->row > r->file->rows) {
 		/* What was read before the connection broke is good; go on behind it. */
 		r->result = save(r, false, &r->err);
 		fetched = OK;
@@ -266,7 +270,6 @@ enum result file_read(struct logs *x, struct extract_output *o, struct file *f, 
 			    .file = f,
 			    .sending = kind == &x->flow->sending,
 			    .now = wall_now(),
-			    .began = mono_now(),
 			    .hash = XXH3_createState()};
 	struct buffer url = BUFFER(8192);
 	struct http_download d;
@@ -280,6 +283,7 @@ enum result file_read(struct logs *x, struct extract_output *o, struct file *f, 
 	http_escape(&url, f->name);
 	server_download(x, url.data, &d);
 	d.sink = on_data;
+	d.meanwhile = commit_if_full;
 	d.arg = &r;
 	enum result fetched = http_download(x->stage->http, &d, err);
 	if (fetched != OK)

@@ -17,6 +17,7 @@
 #include "event.h"
 #include "export_event.h"
 #include "extract_loop.h"
+#include "listing.h"
 #include "recall.h"
 
 /* Fields of the checkpoint of a file. */
@@ -25,8 +26,7 @@ enum { CP_SIZE, CP_ROWS, CP_DONE, CP_SAVED_AT, CP_BYTES, CP_SUM, CP_STAMP, CP_RE
 enum {
 	LISTING_MAX = 64 << 20, /* bytes of a directory listing */
 	SILENCE_MS = 30000,	/* of the server in mid-file */
-	FILE_STEP_MS = 120000,	/* then a step ends, so that the group hears of us */
-	STAMP_MAX = 32,
+	STAMP_MAX = LISTING_STAMP_MAX,
 	BAD_ROWS_MAX = 1000, /* rows that are none: then the file is refused */
 };
 
@@ -42,7 +42,9 @@ struct file {
 	char seen_stamp[STAMP_MAX];
 	mono_time changed; /* when they were first seen so */
 	bool listed;
-	bool stuck; /* it could not be moved or deleted, and that was said */
+	bool stuck;	  /* it could not be moved or deleted, and that was said */
+	bool passed_over; /* it could not be read; until the next listing */
+	bool told;	  /* and that was said */
 	char name[];
 };
 
@@ -70,13 +72,11 @@ struct reading {
 	struct export_columns columns;
 	bool sending;
 	wall_time now;
-	mono_time began;
 	XXH3_state_t *hash;
 	int64_t raw;	    /* bytes so far */
 	int64_t row, whole; /* the last row, the last one with the end of its line */
 	int64_t bad_rows;
-	bool other;  /* not the file that the checkpoint is about */
-	bool paused; /* stopped by FILE_STEP_MS, not by the end */
+	bool other; /* not the file that the checkpoint is about */
 	bool refused, cut;
 	enum result result;
 	struct error err;
@@ -102,7 +102,7 @@ enum result server_move(struct logs *x, const char *name, const char *folder, st
 /* A download from the server, without its sink. */
 void server_download(const struct logs *x, const char *url, struct http_download *d);
 
-/* Reads a file from where its checkpoint is, as far as it goes in FILE_STEP_MS. */
+/* Reads a file from where its checkpoint is to its end, or as far as the server gives it. */
 enum result file_read(struct logs *x, struct extract_output *o, struct file *f, struct error *err);
 
 /* Takes a row: OK, REJECT (it is a dead letter) or FATAL. */

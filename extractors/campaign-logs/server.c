@@ -7,7 +7,7 @@
 #include <unistd.h>
 
 #include "arena.h"
-#include "json.h"
+#include "listing.h"
 #include "logs.h"
 
 bool server_is_local(const struct logs *x)
@@ -37,30 +37,6 @@ static bool collect(void *arg, const char *data, size_t len)
 	return buffer_append(arg, data, len);
 }
 
-/* A line as OpenSSH words it: -rw-r--r--  1 user group  1234 Nov 24 00:39 name.  The size is the
- * fifth word, the time of the last change the next three; the name is the rest. */
-static bool parse_line(char *line, const char **name, int64_t *size, char stamp[STAMP_MAX])
-{
-	char *at = line;
-
-	for (int word = 0; word < 8; word++) {
-		char *begin = at += strspn(at, " ");
-		at += strcspn(at, " ");
-		if (!*at)
-			return false;
-		*at = 0;
-		if (word == 4 && !text_to_int(begin, 0, INT64_MAX, size))
-			return false;
-		if (word == 5)
-			*stamp = 0;
-		if (word > 4 && strlen(stamp) + strlen(begin) + 2 < STAMP_MAX)
-			strcat(strcat(stamp, word > 5 ? " " : ""), begin);
-		*at++ = ' ';
-	}
-	*name = at;
-	return *line == '-' && **name;
-}
-
 static enum result list_sftp(struct logs *x, struct error *err)
 {
 	struct buffer text = BUFFER(LISTING_MAX);
@@ -76,18 +52,16 @@ static enum result list_sftp(struct logs *x, struct error *err)
 	if (r != OK)
 		error_prefix(err, "listing %s", url);
 	for (char *line = text.data, *next; r == OK && line && *line; line = next) {
-		const char *name;
-		char stamp[STAMP_MAX];
-		int64_t size;
+		struct listing_file f;
 		next = line + strcspn(line, "\r\n");
 		if (*next) {
 			*next++ = 0;
 			next += strspn(next, "\r\n");
 		}
 		lines += *line == '-';
-		if (parse_line(line, &name, &size, stamp)) {
+		if (listing_parse(line, &f)) {
 			files++;
-			directory_listed(x, name, size, stamp);
+			directory_listed(x, f.name, f.size, f.stamp);
 		}
 	}
 	if (r == OK && lines && !files)

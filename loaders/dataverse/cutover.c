@@ -44,6 +44,14 @@ void cutover_free(struct cutover *c)
 	free(c);
 }
 
+/* Rows that we wrote before a restart have ids of version 5 (event.h), those that Dynamics makes up
+ * and those of chance have not.  They are not what was there before us: another event of that
+ * second would be taken for them. */
+static bool is_ours(const char *id)
+{
+	return id && strlen(id) == 36 && id[14] == '5' && strchr("89ab", id[19]);
+}
+
 static void take(struct cutover *c, enum event_kind kind, const struct activity_config *a,
 		 const cJSON *row)
 {
@@ -51,7 +59,8 @@ static void take(struct cutover *c, enum event_kind kind, const struct activity_
 	const char *time = json_string(row, a->time);
 	wall_time t;
 
-	if (!contact || !time || !datetime_parse(time, strlen(time), true, &t))
+	if (is_ours(json_string(row, "activityid")) || !contact || !time ||
+	    !datetime_parse(time, strlen(time), true, &t))
 		return;
 	_cleanup_(freep) char *key =
 	    key_of(kind, contact, json_string(row, a->columns[ACTIVITY_DELIVERY]), t.ms);
@@ -70,10 +79,11 @@ static enum result read_table(struct dataverse_loader *l, enum event_kind kind, 
 				    a->at.file, a->at.line, a->table);
 	datetime_format((wall_time){l->cutover->from_ms}, 'T', from);
 	datetime_format((wall_time){l->cutover->to_ms}, 'T', to);
-	char *url = xasprintf("%s/api/data/v9.2/%s?$select=_regardingobjectid_value,%s,%s&$filter="
-			      "%s%%20ge%%20%s%%20and%%20%s%%20le%%20%s",
-			      l->dataverse.url, t->table->entity_set, a->time,
-			      a->columns[ACTIVITY_DELIVERY], a->time, from, a->time, to);
+	char *url = xasprintf(
+	    "%s/api/data/v9.2/%s?$select=activityid,_regardingobjectid_value,%s,%s&$filter="
+	    "%s%%20ge%%20%s%%20and%%20%s%%20le%%20%s",
+	    l->dataverse.url, t->table->entity_set, a->time, a->columns[ACTIVITY_DELIVERY], a->time,
+	    from, a->time, to);
 	enum result r = OK;
 	while (url && r == OK) {
 		struct dataverse_page page;

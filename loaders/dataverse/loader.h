@@ -18,7 +18,7 @@
 /* Steps of a job. */
 enum { STEP_WRITE, STEP_COMPLETE, STEP_ASK };
 
-enum { ASK_AT_ONCE = 200, NAMED_TIMES = 1 };
+enum { ASK_AT_ONCE = 200, NAMED_TIMES = 1, ASK_FIRST_FROM = 20 /* one in */ };
 
 struct activity_table {
 	const struct activity_config *config; /* NULL: the kind is off */
@@ -51,6 +51,7 @@ struct dataverse_loader {
 	struct cutover *cutover; /* NULL: nothing was written before us */
 	struct record_class class;
 	avro_value_t activity;
+	bool ask_first; /* so many contacts are not there that a write would be in vain */
 	char *url, bypass[80];
 	struct buffer body;
 

@@ -81,6 +81,14 @@ SHOWS(a_slow_server_gets_smaller_batches_down_to_ten)
 	assert_int_equal(b.size, BATCH_MIN);
 }
 
+SHOWS(one_answer_halves_a_batch_at_most)
+{
+	struct batch b = batch_new(1000, 1000);
+
+	batch_answered(&b, 1000, 100000, false);
+	assert_int_equal(b.size, 500);
+}
+
 SHOWS(a_time_out_halves)
 {
 	struct batch b = batch_new(100, 1000);
@@ -118,6 +126,7 @@ int main(void)
 	    cmocka_unit_test(a_fast_server_gets_larger_batches_up_to_the_limit),
 	    cmocka_unit_test(a_batch_that_was_not_full_says_nothing_about_a_larger_one),
 	    cmocka_unit_test(a_slow_server_gets_smaller_batches_down_to_ten),
+	    cmocka_unit_test(one_answer_halves_a_batch_at_most),
 	    cmocka_unit_test(a_time_out_halves),
 	    cmocka_unit_test(a_server_whose_time_goes_by_rows_is_met_near_the_target),
 	    cmocka_unit_test(a_limit_below_ten_is_kept),

@@ -92,6 +92,21 @@ SHOWS(rows_of_a_day_begin_with_it_and_come_back)
 	assert_int_equal(back.rows_in_day, 2);
 }
 
+SHOWS(a_row_that_was_not_written_is_given_back_on_its_day)
+{
+	struct mark m = {0};
+
+	mark_row(&m, 20000);
+	mark_row(&m, 20000);
+	mark_row_back(&m, 20000);
+	assert_int_equal(m.rows_in_day, 1);
+	mark_row_back(&m, 20001);
+	assert_int_equal(m.rows_in_day, 1);
+	mark_row_back(&m, 20000);
+	mark_row_back(&m, 20000);
+	assert_int_equal(m.rows_in_day, 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -100,6 +115,7 @@ int main(void)
 	    cmocka_unit_test(what_is_not_ours_is_not_known),
 	    cmocka_unit_test(counts_of_an_hour_begin_with_it),
 	    cmocka_unit_test(rows_of_a_day_begin_with_it_and_come_back),
+	    cmocka_unit_test(a_row_that_was_not_written_is_given_back_on_its_day),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

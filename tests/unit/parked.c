@@ -101,6 +101,32 @@ SHOWS(a_partition_that_goes_takes_its_records_along)
 	parked_free(p);
 }
 
+SHOWS(who_waits_is_tried_ever_more_seldom)
+{
+	struct parked *p = parked_new(1000);
+	int64_t at[40] = {0};
+	int n = 0;
+
+	parked_put(p, "k", 1, 0, 7, 5, 0);
+	for (int64_t now = 0; now <= 100000; now += 10) {
+		if (!parked_retry(p, now, 100, 5000))
+			continue;
+		assert_int_equal(parked_retry(p, now, 100, 5000), 0); /* it is due already */
+		parked_set_due(p, "k", 1, false);
+		at[n++] = now;
+	}
+	/* After 100, until a quarter of its age is more; then by a quarter; at last every 5000. */
+	assert_int_equal(at[0], 100);
+	assert_int_equal(at[1], 200);
+	assert_int_equal(at[3], 400);
+	for (int i = 5; i < n; i++) {
+		int64_t wait = at[i - 1] / 4 < 5000 ? at[i - 1] / 4 : 5000;
+		assert_in_range(at[i] - at[i - 1], wait, wait + 9);
+	}
+	assert_in_range(n, 30, 39);
+	parked_free(p);
+}
+
 SHOWS(a_parents_fingerprint_names_its_resource_and_is_never_nothing)
 {
 	assert_int_not_equal(parked_parent("profile", "a", 1), parked_parent("cusShop", "a", 1));
@@ -116,6 +142,7 @@ int main(void)
 	    cmocka_unit_test(arrivals_are_remembered_for_a_while),
 	    cmocka_unit_test(who_waits_too_long_is_an_orphan_once),
 	    cmocka_unit_test(a_partition_that_goes_takes_its_records_along),
+	    cmocka_unit_test(who_waits_is_tried_ever_more_seldom),
 	    cmocka_unit_test(a_parents_fingerprint_names_its_resource_and_is_never_nothing),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

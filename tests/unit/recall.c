@@ -70,6 +70,20 @@ SHOWS(events_of_a_pair_are_numbered_also_across_parts_and_up_to_a_limit)
 	recall_free(r);
 }
 
+SHOWS(numbers_that_are_read_back_in_any_order_never_go_down)
+{
+	struct recall *r = recall_new((int64_t)8 * DAY);
+	wall_time when = {20000LL * DAY};
+
+	recall_counted(r, "p", 1, 5, when);
+	recall_counted(r, "p", 1, 3, when);
+	assert_int_equal(recall_next(r, "p", 1, 100), 6);
+	when.ms += DAY;
+	recall_counted(r, "p", 1, 2, when);
+	assert_int_equal(recall_next(r, "p", 1, 100), 6);
+	recall_free(r);
+}
+
 SHOWS(a_million_ids_take_the_memory_that_the_header_says)
 {
 	struct recall *r = recall_new((int64_t)8 * DAY);
@@ -91,6 +105,7 @@ int main(void)
 	    cmocka_unit_test(a_million_ids_take_the_memory_that_the_header_says),
 	    cmocka_unit_test(an_id_is_known_for_the_window_and_forgotten_behind_it),
 	    cmocka_unit_test(an_older_time_than_all_is_kept_not_lost),
+	    cmocka_unit_test(numbers_that_are_read_back_in_any_order_never_go_down),
 	    cmocka_unit_test(events_of_a_pair_are_numbered_also_across_parts_and_up_to_a_limit),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

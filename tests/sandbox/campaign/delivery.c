@@ -123,7 +123,7 @@ static void sent(struct delivery *d, struct rng *r, const struct message *m, int
 
 static void mail(struct delivery *d, struct message *m, bool may)
 {
-	static const int reasons[] = {7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 127};
+	static const int reasons[] = {7, 8, 9, 10, 11, 12, 14, 15, 16, 17, 127};
 	struct rng r = {d->c->store.seed ^ (uint64_t)++m->id * 0x9e3779b97f4a7c15u};
 	int what = fate(d, &r);
 
@@ -132,7 +132,7 @@ static void mail(struct delivery *d, struct message *m, bool may)
 	m->failure = m->reason = 0;
 	if (!may || what == EXCLUDE) {
 		d->excluded++;
-		fail_message(m, 2, may ? reasons[rng_below(&r, 12)] : 8);
+		fail_message(m, 2, may ? reasons[rng_below(&r, 11)] : 8);
 	} else if (what == UNKNOWN) {
 		m->status = d->codes[rng_below(&r, (uint64_t)d->code_count)];
 	} else if (what == SOFT) {

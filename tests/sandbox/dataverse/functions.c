@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "query.h"
+#include "write.h"
 
 /* Parameters stand in the parentheses or, as an alias, in the query: EntityNames=@p1 */
 static cJSON *parameter(const char *path, const struct request *req, const char *name)
@@ -111,6 +112,29 @@ static bool is_documented(const char *path, size_t n)
 	return false;
 }
 
+/* A bound function: systemusers(ID)/Microsoft.Dynamics.CRM.RetrieveUserPrivileges, with () or not. */
+static bool of_a_user(struct dataverse *d, const char *path, const struct request *req,
+		      struct reply *rep)
+{
+	static const char set[] = "systemusers(",
+			  name[] = ")/Microsoft.Dynamics.CRM.RetrieveUserPrivileges";
+	static const char *const none[] = {NULL};
+	const char *rest = path + sizeof set - 1;
+	char id[37];
+
+	if (strncmp(path, set, sizeof set - 1) || strlen(rest) < 36 ||
+	    strncmp(rest + 36, name, sizeof name - 1))
+		return false;
+	const char *end = rest + 36 + sizeof name - 1;
+	if ((*end && strcmp(end, "()")) || strcmp(req->method, "GET"))
+		return false;
+	snprintf(id, sizeof id, "%.36s", rest);
+	snprintf(rep->route, sizeof rep->route, "RetrieveUserPrivileges");
+	if (query_only(req, none, rep))
+		privilege_function(d, id, req, rep);
+	return true;
+}
+
 bool api_function(struct dataverse *d, const char *path, const struct request *req,
 		  struct reply *rep)
 {
@@ -118,6 +142,8 @@ bool api_function(struct dataverse *d, const char *path, const struct request *r
 	size_t n = strcspn(path, "(/");
 	bool get = !strcmp(req->method, "GET"), post = !strcmp(req->method, "POST");
 
+	if (of_a_user(d, path, req, rep))
+		return true;
 	if (n == 24 && !strncmp(path, "RetrieveTotalRecordCount", n)) {
 		if (get && query_only(req, aliases, rep))
 			total_record_count(d, path, req, rep);

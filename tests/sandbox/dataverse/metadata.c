@@ -178,6 +178,7 @@ cJSON *metadata_entity(const struct table *t)
 			      label(text(t->json, "displayCollectionName", t->set), t->name));
 	cJSON_AddItemToObject(o, "Description", label(text(t->json, "description", NULL), t->name));
 	cJSON_AddStringToObject(o, "IntroducedVersion", "1.0.0.0");
+	cJSON_AddItemToObject(o, "Privileges", privilege_metadata(t));
 	add_managed(o, yes, true);
 	add_managed(o, no, false);
 	add_flags(o, flags_on, true);

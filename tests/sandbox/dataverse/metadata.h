@@ -23,4 +23,7 @@ cJSON *metadata_relationship(const struct nav *n);
 /* A navigation property of one of these objects, as shape.h wants it; user is the dataverse. */
 cJSON *metadata_nav(void *user, const cJSON *object, const char *name);
 
+/* privilege.c: what the table's privileges are called. */
+cJSON *privilege_metadata(const struct table *t);
+
 #endif

@@ -216,6 +216,8 @@ static bool bind_one(struct write *w, struct table *t, const struct nav *nav, co
 		return false;
 	if (!leads_to(nav->column, nav->name, target))
 		return bad_address(w, what);
+	if (!privilege(w->d, t, "Append", w->rep) || !privilege(w->d, target, "AppendTo", w->rep))
+		return false;
 	point(r, column, id, target);
 	return true;
 }

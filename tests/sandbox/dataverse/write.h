@@ -108,6 +108,9 @@ bool privilege(struct dataverse *d, const struct table *t, const char *action, s
 /* POST /_sandbox/privileges {"deny": ["prvCreateContact", ..]} */
 void privilege_control(struct dataverse *d, const struct request *req, struct reply *rep);
 bool privilege_deny(struct dataverse *d, const char *name);
+/* systemusers(ID)/Microsoft.Dynamics.CRM.RetrieveUserPrivileges() */
+void privilege_function(struct dataverse *d, const char *user, const struct request *req,
+			struct reply *rep);
 
 /* Everything but GET; rest is the decoded path behind /api/data/v9.2/. */
 void route_write(struct dataverse *d, const char *rest, const struct request *req,
