@@ -97,6 +97,35 @@ static bool optional_zone(struct node argument, const struct convert_context *co
 	return zone_argument(argument, context, to, p);
 }
 
+/* A clock without a zone would be moved as if it showed UTC. */
+static bool date_argument(struct node argument, const struct convert_context *context,
+			  struct conversion *to, struct problems *p)
+{
+	if (!optional_zone(argument, context, to, p))
+		return false;
+	if (!to->zone || !context->wall_clock)
+		return true;
+	problem(p, doc_place(argument),
+		"the column shows a clock without a zone, whose day needs none: write date alone");
+	return false;
+}
+
+static bool clock_argument(struct node argument, const struct convert_context *context,
+			   struct conversion *to, struct problems *p)
+{
+	if (!zone_argument(argument, context, to, p))
+		return false;
+	if (!context->wall_clock || !strcmp(doc_text(argument), "UTC"))
+		return true;
+	problem(
+	    p, doc_place(argument),
+	    "the column shows a clock without a zone: {time_zone: UTC} writes what it shows; to "
+	    "show another clock, say first whose it is, like [{datetime: Europe/Paris}, "
+	    "{time_zone: %s}]",
+	    doc_text(argument));
+	return false;
+}
+
 /* A time that already has its zone would be moved by another. */
 static bool datetime_argument(struct node argument, const struct convert_context *context,
 			      struct conversion *to, struct problems *p)
@@ -360,8 +389,8 @@ const struct conversion_kind conversion_kinds[] = {
     {"number", BIT(TEXT), DECIMAL, no_argument, do_number},
     {"round", NUMBERS, NUMBER, no_argument, do_round},
     {"format", NUMBERS, TEXT, format_argument, do_format},
-    {"date", BIT(TIME) | BIT(TEXT) | BIT(DAY), DAY, optional_zone, do_date},
+    {"date", BIT(TIME) | BIT(TEXT) | BIT(DAY), DAY, date_argument, do_date},
     {"datetime", BIT(DAY) | BIT(TEXT) | BIT(TIME), TIME, datetime_argument, do_datetime},
-    {"time_zone", BIT(TIME), TEXT, zone_argument, do_time_zone},
+    {"time_zone", BIT(TIME), TEXT, clock_argument, do_time_zone},
 };
 const size_t conversion_kind_count = sizeof conversion_kinds / sizeof *conversion_kinds;

@@ -140,17 +140,21 @@ static int forget(void **state)
 	return 0;
 }
 
-/* False when the conversion is not for this kind. */
+/* False when the conversion is not for this kind; a time may be a clock without a zone. */
 static bool compile(const char *yaml, enum kind in, struct conversions *out)
 {
-	struct problems p = {0};
-	struct document *doc = doc_load_text("t", yaml, strlen(yaml), &p);
-	struct convert_context context = {
-	    .in = in, .wall_clock = true, .pseudonym_key = "0123456789abcdef"};
-	bool good = conversions_compile(doc_root(doc), &context, out, &p);
+	struct problems none = {0};
+	struct document *doc = doc_load_text("t", yaml, strlen(yaml), &none);
+	bool good = false;
 
-	assert_int_equal(good, !p.count);
-	problems_free(&p);
+	for (int clock = 0; clock < 2 && !good; clock++) {
+		struct problems p = {0};
+		struct convert_context context = {
+		    .in = in, .wall_clock = clock, .pseudonym_key = "0123456789abcdef"};
+		good = conversions_compile(doc_root(doc), &context, out, &p);
+		assert_int_equal(good, !p.count);
+		problems_free(&p);
+	}
 	assert_true(kept_count < sizeof kept / sizeof *kept);
 	kept[kept_count++] = doc;
 	return good;
