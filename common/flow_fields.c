@@ -32,11 +32,13 @@ size_t read_pairs(struct reader *r, struct node map, const char *what, struct va
 				what);
 			continue;
 		}
-		if (doc_is_null(key)) {
-			problem(r->p, doc_place(key),
-				"null is no entry of \"%s\": what stands for null is \"default\"; "
-				"quote it if the text is meant",
-				what);
+		if (doc_is_null(key) || !*from) {
+			problem(r->p, doc_place(key), "%s is no entry of \"%s\"%s",
+				doc_is_null(key) ? "null" : "an empty text", what,
+				doc_is_null(key)
+				    ? ": what stands for null is \"default\"; quote it if the text "
+				      "is meant"
+				    : ": it is null, and what stands for null is \"default\"");
 			continue;
 		}
 		for (size_t j = 0; j < n; j++)

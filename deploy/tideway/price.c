@@ -172,7 +172,7 @@ static long write_costs(const struct flow *f, bool known, bool makes, bool there
 
 	if (f->insert_first && !known) {
 		if (!makes)
-			return 0; /* into an empty target */
+			return 0;	     /* into an empty target */
 		return there ? 2 + find : 1; /* refused as a duplicate, then as any other */
 	}
 	if (there)
@@ -182,10 +182,8 @@ static long write_costs(const struct flow *f, bool known, bool makes, bool there
 
 static bool is_written(const struct loaded_entry *known, const struct priced *it, uint64_t hash)
 {
-	struct loaded_change c = {.is_delete = !it->body,
-				  .tombstone = !it->change,
-				  .offset = INT64_MAX,
-				  .hash = hash};
+	struct loaded_change c = {
+	    .is_delete = !it->body, .tombstone = !it->change, .offset = INT64_MAX, .hash = hash};
 	struct change_head head;
 
 	if (it->change) {
