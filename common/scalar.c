@@ -108,12 +108,12 @@ int scalar_compare_numbers(const struct scalar *a, const struct scalar *b)
 {
 	char text_a[24], text_b[24];
 
-	if (a->kind == NUMBER && b->kind == NUMBER)
-		return (a->number > b->number) - (a->number < b->number);
 	if (a->kind == REAL || b->kind == REAL) {
 		double x = as_real(a), y = as_real(b);
 		return (x > y) - (x < y);
 	}
+	if (a->kind != DECIMAL && b->kind != DECIMAL)
+		return (a->number > b->number) - (a->number < b->number);
 	snprintf(text_a, sizeof text_a, "%lld", (long long)a->number);
 	snprintf(text_b, sizeof text_b, "%lld", (long long)b->number);
 	return decimal_compare(a->kind == DECIMAL ? a->text : text_a,

@@ -34,7 +34,8 @@ const char *scalar_text(const struct scalar *s, struct arena *a);
 /* Writes it into a nullable member of a record. */
 void scalar_put(avro_value_t *field, const struct scalar *s);
 
-/* -1, 0, 1. Numbers of any kind; DECIMAL exactly, also against NUMBER. */
+/* -1, 0, 1. Numbers of any kind, DECIMAL exactly, also against NUMBER; of one kind also flags, days and
+ * times. */
 int scalar_compare_numbers(const struct scalar *a, const struct scalar *b);
 int decimal_compare(const char *a, const char *b);
 

@@ -391,6 +391,14 @@ SHOWS(decimals_compare_by_value)
 	assert_int_equal(decimal_compare("-2", "-10"), 1);
 	assert_int_equal(decimal_compare("922337203685477.5807", "922337203685477.5808"), -1);
 	assert_int_equal(decimal_compare("0.09", "0.1"), -1);
+	struct scalar two = {.kind = NUMBER, .number = 2}, ten = {.kind = NUMBER, .number = 10},
+		      exact = {.kind = DECIMAL, .text = "2.0000"},
+		      real = {.kind = REAL, .real = 2.5};
+	assert_int_equal(scalar_compare_numbers(&two, &exact), 0);
+	assert_int_equal(scalar_compare_numbers(&exact, &ten), -1);
+	assert_int_equal(scalar_compare_numbers(&ten, &exact), 1);
+	assert_int_equal(scalar_compare_numbers(&real, &exact), 1);
+	assert_int_equal(scalar_compare_numbers(&two, &real), -1);
 }
 
 int main(void)

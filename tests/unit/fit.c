@@ -2,7 +2,6 @@
  * type that the topic has; what `tideway check` lets through is refused for its value alone. */
 #include "fit.h"
 
-
 #include "random.h"
 #include "wire.h"
 
@@ -11,9 +10,9 @@ enum { ROUNDS = 3000, LENGTH = 12 };
 /* Each type of Campaign as the topic writes it (mapping_compile.c). */
 static const struct {
 	const char *kind, *avro;
-} types[] = {{"string", "string"},   {"boolean", "boolean"}, {"byte", "long"},
-	     {"short", "long"},	     {"long", "long"},	     {"int64", "long"},
-	     {"double", "double"},   {"date", "int"},	     {"datetime", "long"},
+} types[] = {{"string", "string"},     {"boolean", "boolean"}, {"byte", "long"},
+	     {"short", "long"},	       {"long", "long"},       {"int64", "long"},
+	     {"double", "double"},     {"date", "int"},	       {"datetime", "long"},
 	     {"enumeration", "string"}};
 enum { TYPES = sizeof types / sizeof *types };
 
@@ -164,12 +163,14 @@ SHOWS(the_smallest_and_the_largest_number_fit_and_the_next_does_not)
 		      {"long", INT32_MIN, INT32_MAX}};
 
 	for (size_t i = 0; i < 3; i++) {
-		assert_true(fits(ranges[i].kind, (struct scalar){.kind = NUMBER, .number = ranges[i].min}));
-		assert_true(fits(ranges[i].kind, (struct scalar){.kind = NUMBER, .number = ranges[i].max}));
-		assert_false(
-		    fits(ranges[i].kind, (struct scalar){.kind = NUMBER, .number = ranges[i].min - 1}));
-		assert_false(
-		    fits(ranges[i].kind, (struct scalar){.kind = NUMBER, .number = ranges[i].max + 1}));
+		assert_true(
+		    fits(ranges[i].kind, (struct scalar){.kind = NUMBER, .number = ranges[i].min}));
+		assert_true(
+		    fits(ranges[i].kind, (struct scalar){.kind = NUMBER, .number = ranges[i].max}));
+		assert_false(fits(ranges[i].kind,
+				  (struct scalar){.kind = NUMBER, .number = ranges[i].min - 1}));
+		assert_false(fits(ranges[i].kind,
+				  (struct scalar){.kind = NUMBER, .number = ranges[i].max + 1}));
 	}
 	assert_true(fits("int64", (struct scalar){.kind = NUMBER, .number = INT64_MIN}));
 	assert_true(fits("string", (struct scalar){.kind = TEXT, .text = "123456789012"}));
