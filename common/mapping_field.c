@@ -307,6 +307,37 @@ static void check_kinds(const struct field *f, enum kind in, struct problems *p)
 		hint ? "; try " : "", hint ? hint : "");
 }
 
+/* Characters of every text that comes of the field; 0: it depends. */
+static size_t sure_length(const struct field *f, enum kind out)
+{
+	const struct field_config *c = f->mapped.config;
+
+	if (c->source != SOURCE_COLUMN || c->value_count || is_multi(f))
+		return 0;
+	if (f->convert.length)
+		return f->convert.length;
+	if (out == DAY)
+		return 10;
+	if (out == TIME)
+		return 24;
+	return !f->convert.count && source_is_id(f->sources) ? 36 : 0;
+}
+
+/* Without this each and every record would be rejected. */
+static void check_length(const struct field *f, enum kind out, struct place at, struct problems *p)
+{
+	const struct attribute *a = f->mapped.attribute;
+	size_t length = sure_length(f, out);
+
+	if (a->type == ATTRIBUTE_STRING && a->length && length > (size_t)a->length &&
+	    !f->mapped.config->truncate)
+		problem(p, at,
+			"what goes to %s has %zu characters, and it takes %lld, so every record "
+			"would be "
+			"rejected: take a longer attribute, or the start with {first: %lld}",
+			f->to, length, (long long)a->length, (long long)a->length);
+}
+
 static void check_policies(const struct mapping *m, const struct field *f, struct problems *p)
 {
 	const struct field_config *c = f->mapped.config;
@@ -373,6 +404,8 @@ bool field_compile(struct mapping *m, const struct field_config *c, struct field
 	compile_values(m, f, converts ? f->convert.out : NOTHING, p);
 	if (converts && c->source != SOURCE_CONSTANT)
 		check_kinds(f, context.in, p);
+	if (converts)
+		check_length(f, f->convert.out, to, p);
 	check_policies(m, f, p);
 	return p->count == before;
 }
