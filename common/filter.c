@@ -101,7 +101,8 @@ static void add_operand(struct builder *b, struct filter *f, struct node node, e
 	}
 	if (!scalar_parse(kind, text, to))
 		problem(b->problems, doc_place(node), "%s is %s, and \"%s\" is not",
-			f->source.column->name, kind_name(kind), text);
+			f->comparison == EXISTS ? "\"exists\"" : f->source.column->name,
+			kind_name(kind), text);
 	else if (!source_has_option(&f->source, to))
 		problem(b->problems, doc_place(node), "%s is never %s, by the saved metadata",
 			f->source.column->name, text);
