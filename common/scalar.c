@@ -20,9 +20,20 @@ const char *kind_name(enum kind k)
 
 /* ---- texts ------------------------------------------------------------------------------------ */
 
+const char *real_text(double d, struct arena *a)
+{
+	char text[32];
+
+	for (int digits = 15; digits <= 17; digits++) {
+		snprintf(text, sizeof text, "%.*g", digits, d);
+		if (strtod(text, NULL) == d)
+			break;
+	}
+	return arena_strndup(a, text, strlen(text));
+}
+
 const char *scalar_text(const struct scalar *s, struct arena *a)
 {
-	char *out;
 	char date[25];
 
 	switch (s->kind) {
@@ -32,8 +43,7 @@ const char *scalar_text(const struct scalar *s, struct arena *a)
 	case NUMBER:
 		return arena_printf(a, "%lld", (long long)s->number);
 	case REAL:
-		out = arena_printf(a, "%.15g", s->real);
-		return strtod(out, NULL) == s->real ? out : arena_printf(a, "%.17g", s->real);
+		return real_text(s->real, a);
 	case FLAG:
 		return s->number ? "true" : "false";
 	case DAY:

@@ -30,6 +30,7 @@ const char *kind_name(enum kind k);
 /* As `values` are compared with and string attributes hold: true, 42, 2026-01-31,
  * 2026-01-31T08:00:00.000Z, the shortest digits that give the same number back. */
 const char *scalar_text(const struct scalar *s, struct arena *a);
+const char *real_text(double d, struct arena *a);
 
 /* Writes it into a nullable member of a record. */
 void scalar_put(avro_value_t *field, const struct scalar *s);
