@@ -45,8 +45,8 @@ size_t read_pairs(struct reader *r, struct node map, const char *what, struct va
 			if (!strcmp((*out)[j].from, from))
 				problem(r->p, doc_place(key), "\"%s\" is given twice in \"%s\"",
 					from, what);
-		(*out)[n++] =
-		    (struct value_pair){from, doc_is_null(value) ? NULL : to, doc_place(key)};
+		(*out)[n++] = (struct value_pair){from, doc_is_null(value) || !*to ? NULL : to,
+						  doc_place(key)};
 	}
 	return n;
 }
@@ -115,12 +115,17 @@ static void read_nothing(struct reader *r, struct node map, struct field_config 
 	struct node otherwise = doc_get(map, "otherwise"), policy = doc_get(map, "when_null");
 
 	f->has_otherwise = doc_there(otherwise);
-	f->otherwise = doc_is_null(otherwise) ? NULL : doc_string(map, "otherwise", NULL, r->p);
+	f->otherwise = doc_string(map, "otherwise", NULL, r->p);
+	f->otherwise = f->otherwise && *f->otherwise ? f->otherwise : NULL;
 	if (f->has_otherwise && !f->value_count)
 		problem(r->p, doc_place(otherwise),
 			"\"otherwise\" is for what \"values\" does not "
 			"name; there is no \"values\"");
 	f->fallback = doc_string(map, "default", NULL, r->p);
+	if (f->fallback && !*f->fallback)
+		problem(r->p, doc_place(doc_get(map, "default")),
+			"an empty text is null, and no default of it; \"when_null: clear\" writes "
+			"an empty value");
 	f->when_null = (enum when_null)doc_choice(
 	    map, "when_null", f->fallback ? NULL_DEFAULT : NULL_CLEAR, when, r->p);
 	if (f->when_null == NULL_DEFAULT && !f->fallback)
