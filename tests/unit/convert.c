@@ -350,6 +350,13 @@ SHOWS(a_clock_comes_back_from_utc_but_for_the_hour_that_is_skipped)
 	for (int i = 0; i < 96 * 4; i++, t.ms += 15 * 60000)
 		skipped_ms += zone_local(z, zone_utc(z, t)).ms - t.ms;
 	assert_int_equal(skipped_ms, 4 * 3600000); /* four quarters, each moved by an hour */
+	/* The clock is moved at that very moment, not a millisecond before, not a second later. */
+	assert_true(datetime_parse("2026-03-29T01:00:00Z", 20, true, &t));
+	assert_int_equal(zone_offset_ms(z, t), 2 * 3600000);
+	assert_int_equal(zone_offset_ms(z, (wall_time){t.ms - 1}), 3600000);
+	assert_true(datetime_parse("1945-04-02T01:00:00Z", 20, true, &t)); /* before 1970 */
+	assert_int_equal(zone_offset_ms(z, (wall_time){t.ms - 1}), 3600000);
+	assert_int_equal(zone_offset_ms(z, t), 2 * 3600000);
 	assert_true(datetime_parse("2026-10-25T02:30:00Z", 20, true, &t));
 	assert_int_equal(t.ms - zone_utc(z, t).ms, 2 * 3600000); /* the earlier: summer time */
 	zone_free(z);
@@ -376,6 +383,8 @@ SHOWS(only_a_zone_that_is_the_same_everywhere_is_one)
 					   "right/Europe/Paris",
 					   "localtime",
 					   "posixrules",
+					   "../zoneinfo/UTC",
+					   "Europe/../UTC",
 					   "europe/paris"};
 
 	for (size_t i = 0; i < sizeof none / sizeof *none; i++)

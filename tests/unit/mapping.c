@@ -265,7 +265,7 @@ SHOWS(a_delete_stays_a_delete)
 }
 
 /* What these keys of the flow make of a change; "delete" and "tombstone" as the topic gets them. */
-static const char *becomes(const char *flow, const char *change, bool *passes)
+static const char *becomes(const char *flow, const char *change, bool lacks, bool *passes)
 {
 	char overlay[500];
 	struct problems p = {0};
@@ -284,7 +284,7 @@ static const char *becomes(const char *flow, const char *change, bool *passes)
 	cJSON *json = cJSON_Parse(change);
 	assert_int_equal(record_from_json(json, &source, &err), OK);
 	cJSON_Delete(json);
-	assert_int_equal(mapping_apply(m, &source, false, &target, &out, &err), OK);
+	assert_int_equal(mapping_apply(m, &source, lacks, &target, &out, &err), OK);
 	const char *what = "nothing";
 	if (out.emit) {
 		is_avro(&target);
@@ -330,11 +330,22 @@ SHOWS(a_key_is_forgotten_only_behind_a_delete)
 
 	for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
 		bool passes;
-		const char *what = becomes(rows[i].flow, rows[i].change, &passes);
+		const char *what = becomes(rows[i].flow, rows[i].change, false, &passes);
 		if (strcmp(what, rows[i].becomes) || passes != rows[i].passes)
 			fail_msg("%s: %s, and a tombstone %s", rows[i].flow, what,
 				 passes ? "passes" : "stays out");
 	}
+}
+
+SHOWS(a_row_without_a_column_of_the_filter_is_not_judged)
+{
+	static const char row[] = "{\"op\":\"upsert\",\"id\":\"a\",\"epoch\":1,\"version\":2,"
+				  "\"observed_at\":5,\"origin\":\"delta\",\"row\":{}}";
+	static const char flow[] = "filter: {column: firstname, is: Bob}, filtered_out: delete";
+	bool passes;
+
+	assert_string_equal(becomes(flow, row, false, &passes), "delete, tombstone");
+	assert_string_equal(becomes(flow, row, true, &passes), "nothing");
 }
 
 SHOWS(an_extractor_selects_what_is_mapped_and_no_more)
@@ -398,6 +409,7 @@ int main(void)
 	    cmocka_unit_test(money_fits_a_text_exactly_and_a_number_nearly),
 	    cmocka_unit_test(a_delete_stays_a_delete),
 	    cmocka_unit_test(a_key_is_forgotten_only_behind_a_delete),
+	    cmocka_unit_test(a_row_without_a_column_of_the_filter_is_not_judged),
 	    cmocka_unit_test(an_extractor_selects_what_is_mapped_and_no_more),
 	    cmocka_unit_test(the_same_mapping_makes_the_same_schema),
 	};
