@@ -329,8 +329,6 @@ int command_check(int argc, char **argv)
 	/* Connections with mistakes in them lead nowhere. */
 	if (c && !offline && !k.problems.count)
 		open_live(&k);
-	if (c)
-		kafka_check(c, &k.problems);
 	for (size_t i = 0; c && i < c->flow_count; i++) {
 		const struct flow *f = &c->flows[i];
 		if (f->kind != FLOW_EMAIL_EVENTS)
