@@ -166,6 +166,21 @@ static bool made_of(const char *text, const char *of)
 	return strspn(text, of) == strlen(text);
 }
 
+SHOWS(characters_at_the_edges_of_the_encoding_stay_as_they_are)
+{
+	static const uint32_t edges[] = {0x7f, 0x80, 0x7ff, 0x800, 0xffff, 0x10000, 0x10ffff};
+	struct arena a = {0};
+
+	for (size_t i = 0; i < sizeof edges / sizeof *edges; i++) {
+		char text[6] = "";
+		text[put_character(text, edges[i])] = 'x';
+		assert_string_equal(text_lower(text, &a), text);
+		assert_string_equal(text_trim(text, &a), text);
+		assert_int_equal(strlen(text_first(text, 1, &a)), strlen(text) - 1);
+	}
+	arena_free(&a);
+}
+
 /* What a conversion promises of the text that it gives, whatever it was given. */
 static bool keeps_promise(const char *name, const struct scalar *in, const struct scalar *out,
 			  struct arena *a)
@@ -400,6 +415,9 @@ SHOWS(decimals_compare_by_value)
 	assert_int_equal(decimal_compare("-2", "-10"), 1);
 	assert_int_equal(decimal_compare("922337203685477.5807", "922337203685477.5808"), -1);
 	assert_int_equal(decimal_compare("0.09", "0.1"), -1);
+	assert_int_equal(decimal_compare("-0.0", "5"), -1);
+	assert_int_equal(decimal_compare("-5", "0"), -1);
+	assert_int_equal(decimal_compare("0", "-5"), 1);
 	struct scalar two = {.kind = NUMBER, .number = 2}, ten = {.kind = NUMBER, .number = 10},
 		      exact = {.kind = DECIMAL, .text = "2.0000"},
 		      real = {.kind = REAL, .real = 2.5};
@@ -415,6 +433,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(no_input_breaks_a_conversion_and_what_comes_out_is_avro),
 	    cmocka_unit_test(what_is_normal_stays_as_it_is),
+	    cmocka_unit_test(characters_at_the_edges_of_the_encoding_stay_as_they_are),
 	    cmocka_unit_test(a_text_has_the_form_that_its_conversion_promises),
 	    cmocka_unit_test(days_and_times_come_back_from_their_texts),
 	    cmocka_unit_test(a_whole_number_comes_back_from_its_text),
