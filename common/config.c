@@ -25,6 +25,23 @@ char *config_own(struct config *c, const char *s, size_t len)
 	return o->text;
 }
 
+/* What is written of rows must mean the same on every machine. */
+static void refuse_variables(struct reader *r, struct node n)
+{
+	const char *text = doc_text(n);
+
+	if (text && strstr(text, "${"))
+		problem(r->p, doc_place(n),
+			"${…} is taken from the environment in connections only: here it would "
+			"be written as it stands");
+	for (size_t i = 0; i < doc_count(n); i++) {
+		bool list = doc_kind(n) == DOC_LIST;
+		if (!list)
+			refuse_variables(r, doc_key(n, i));
+		refuse_variables(r, list ? doc_item(n, i) : doc_value(n, i));
+	}
+}
+
 static void check_connections_used(struct reader *r)
 {
 	bool tables = false, events = false;
@@ -105,6 +122,8 @@ struct config *config_read(const char *const *paths, size_t count, env_lookup en
 		problem(problems, doc_place(top[0]),
 			"\"name\" is made of a-z, 0-9, - and _, at most 60 of them");
 	read_connections(&r, top[1]);
+	for (size_t k = 2; keys[k]; k++) /* a name has other letters anyway */
+		refuse_variables(&r, top[k]);
 	doc_only(top[2], problems, "topics", topic_keys);
 	c->partitions = doc_int(top[2], "partitions", 4, 1, 1000, problems);
 	c->replication = doc_int(top[2], "replication", 1, 1, 10, problems);

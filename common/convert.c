@@ -78,6 +78,8 @@ bool conversions_compile(struct node node, const struct convert_context *context
 				  p))
 			now.in = NOTHING;
 	out->out = now.in;
+	if (out->steps[n - 1].is)
+		out->length = out->steps[n - 1].is->length;
 	if (p->count == before)
 		return true;
 	conversions_free(out);
@@ -86,7 +88,8 @@ bool conversions_compile(struct node node, const struct convert_context *context
 
 void conversions_named(const char *name, struct conversions *out)
 {
-	*out = (struct conversions){xcalloc(1, sizeof *out->steps), 1, TEXT};
+	*out =
+	    (struct conversions){.steps = xcalloc(1, sizeof *out->steps), .count = 1, .out = TEXT};
 	for (size_t i = 0; i < conversion_kind_count; i++)
 		if (!strcmp(conversion_kinds[i].name, name))
 			out->steps[0].is = &conversion_kinds[i];

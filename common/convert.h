@@ -26,6 +26,7 @@ struct conversions {
 	struct conversion *steps;
 	size_t count;
 	enum kind out;
+	size_t length; /* of every text that comes out; 0: it depends */
 };
 
 /* node may be absent. Problems are collected; then false is returned and there is nothing to free. */

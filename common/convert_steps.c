@@ -10,7 +10,7 @@
 #include "json.h"
 #include "zone.h"
 
-enum { FIRST_MAX = 1000000, DECIMALS_MAX = 10 };
+enum { FIRST_MAX = 1000000, DECIMALS_MAX = 10, CLOCK_BYTES = 19 /* YYYY-MM-DD HH:MM:SS */ };
 enum {
 	NUMBERS = BIT(NUMBER) | BIT(DECIMAL) | BIT(REAL),
 	ANYTHING = NUMBERS | BIT(TEXT) | BIT(FLAG) | BIT(DAY) | BIT(TIME)
@@ -95,6 +95,35 @@ static bool optional_zone(struct node argument, const struct convert_context *co
 	if (!doc_there(argument) || doc_is_null(argument))
 		return true;
 	return zone_argument(argument, context, to, p);
+}
+
+/* A clock without a zone would be moved as if it showed UTC. */
+static bool date_argument(struct node argument, const struct convert_context *context,
+			  struct conversion *to, struct problems *p)
+{
+	if (!optional_zone(argument, context, to, p))
+		return false;
+	if (!to->zone || !context->wall_clock)
+		return true;
+	problem(p, doc_place(argument),
+		"the column shows a clock without a zone, whose day needs none: write date alone");
+	return false;
+}
+
+static bool clock_argument(struct node argument, const struct convert_context *context,
+			   struct conversion *to, struct problems *p)
+{
+	if (!zone_argument(argument, context, to, p))
+		return false;
+	if (!context->wall_clock || !strcmp(doc_text(argument), "UTC"))
+		return true;
+	problem(
+	    p, doc_place(argument),
+	    "the column shows a clock without a zone: {time_zone: UTC} writes what it shows; to "
+	    "show another clock, say first whose it is, like [{datetime: Europe/Paris}, "
+	    "{time_zone: %s}]",
+	    doc_text(argument));
+	return false;
 }
 
 /* A time that already has its zone would be moved by another. */
@@ -344,24 +373,24 @@ static bool do_time_zone(const struct conversion *c, struct scalar *s, struct ar
 	if (!datetime_format((wall_time){s->number}, ' ', text) ||
 	    !datetime_format(zone_local(c->zone, (wall_time){s->number}), ' ', text))
 		return misfit(why, "out-of-range", "is out of the range of times");
-	set_text(s, arena_strndup(a, text, 19)); /* YYYY-MM-DD HH:MM:SS */
+	set_text(s, arena_strndup(a, text, CLOCK_BYTES));
 	return true;
 }
 
 const struct conversion_kind conversion_kinds[] = {
-    {"trim", BIT(TEXT), TEXT, no_argument, do_trim},
-    {"lower", BIT(TEXT), TEXT, no_argument, do_lower},
-    {"upper", BIT(TEXT), TEXT, no_argument, do_upper},
-    {"email", BIT(TEXT), TEXT, no_argument, do_email},
-    {"digits", BIT(TEXT) | NUMBERS, TEXT, prefix_argument, do_digits},
-    {"first", ANYTHING & ~BIT(FLAG), TEXT, count_argument, do_first},
-    {"hash", ANYTHING & ~BIT(FLAG), TEXT, key_argument, do_hash},
-    {"invert", BIT(FLAG), FLAG, no_argument, do_invert},
-    {"number", BIT(TEXT), DECIMAL, no_argument, do_number},
-    {"round", NUMBERS, NUMBER, no_argument, do_round},
-    {"format", NUMBERS, TEXT, format_argument, do_format},
-    {"date", BIT(TIME) | BIT(TEXT) | BIT(DAY), DAY, optional_zone, do_date},
-    {"datetime", BIT(DAY) | BIT(TEXT) | BIT(TIME), TIME, datetime_argument, do_datetime},
-    {"time_zone", BIT(TIME), TEXT, zone_argument, do_time_zone},
+    {"trim", BIT(TEXT), TEXT, no_argument, do_trim, 0},
+    {"lower", BIT(TEXT), TEXT, no_argument, do_lower, 0},
+    {"upper", BIT(TEXT), TEXT, no_argument, do_upper, 0},
+    {"email", BIT(TEXT), TEXT, no_argument, do_email, 0},
+    {"digits", BIT(TEXT) | NUMBERS, TEXT, prefix_argument, do_digits, 0},
+    {"first", ANYTHING & ~BIT(FLAG), TEXT, count_argument, do_first, 0},
+    {"hash", ANYTHING & ~BIT(FLAG), TEXT, key_argument, do_hash, 2 * SHA256_DIGEST_SIZE},
+    {"invert", BIT(FLAG), FLAG, no_argument, do_invert, 0},
+    {"number", BIT(TEXT), DECIMAL, no_argument, do_number, 0},
+    {"round", NUMBERS, NUMBER, no_argument, do_round, 0},
+    {"format", NUMBERS, TEXT, format_argument, do_format, 0},
+    {"date", BIT(TIME) | BIT(TEXT) | BIT(DAY), DAY, date_argument, do_date, 0},
+    {"datetime", BIT(DAY) | BIT(TEXT) | BIT(TIME), TIME, datetime_argument, do_datetime, 0},
+    {"time_zone", BIT(TIME), TEXT, clock_argument, do_time_zone, CLOCK_BYTES},
 };
 const size_t conversion_kind_count = sizeof conversion_kinds / sizeof *conversion_kinds;

@@ -21,6 +21,7 @@ struct conversion_kind {
 		     struct conversion *to, struct problems *p);
 	bool (*apply)(const struct conversion *c, struct scalar *s, struct arena *a,
 		      struct misfit *why);
+	size_t length; /* of every text that it gives; 0: it depends */
 };
 #define BIT(kind) (1u << (kind))
 

@@ -1,7 +1,6 @@
 /* convert_text.c - see convert_text.h. */
 #include "convert_text.h"
 
-#include <ctype.h>
 #include <locale.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -63,17 +62,24 @@ const char *text_trim(const char *s, struct arena *a)
 	return s[end] ? arena_strndup(a, s, end) : s;
 }
 
+/* What is a letter, and which is its capital, whatever the locale. */
+static locale_t unicode(void)
+{
+	static locale_t locale;
+
+	if (!locale && !(locale = newlocale(LC_CTYPE_MASK, "C.UTF-8", (locale_t)0)))
+		exit(EXIT_TEMPORARY);
+	return locale;
+}
+
 static const char *map_case(const char *s, wint_t (*map)(wint_t, locale_t), struct arena *a)
 {
-	static locale_t unicode;
 	char *out = arena_alloc(a, 4 * strlen(s) + 1);
 	size_t len = 0, n;
 
-	if (!unicode && !(unicode = newlocale(LC_CTYPE_MASK, "C.UTF-8", (locale_t)0)))
-		exit(EXIT_TEMPORARY);
 	for (; *s; s += n) {
 		n = character_bytes(s);
-		len += encode((uint32_t)map(decode(s, n), unicode), out + len);
+		len += encode((uint32_t)map(decode(s, n), unicode()), out + len);
 	}
 	out[len] = 0;
 	return out;
@@ -100,19 +106,36 @@ const char *text_first(const char *s, size_t n, struct arena *a)
 
 /* ---- telephone numbers ------------------------------------------------------------------------ */
 
+/* Telephone numbers are written with the digits of the script around them. */
+static uint32_t as_ascii(uint32_t c)
+{
+	static const uint32_t zeroes[] = {0xff10, 0x660, 0x6f0,
+					  0x966}; /* wide, Arabic, Persian, Hindi */
+
+	for (size_t i = 0; i < sizeof zeroes / sizeof *zeroes; i++)
+		if (c >= zeroes[i] && c <= zeroes[i] + 9)
+			return '0' + c - zeroes[i];
+	return c == 0xff0b ? '+' : c;
+}
+
 const char *text_digits(const char *s, const char *prefix, struct arena *a)
 {
 	char *digits = arena_alloc(a, strlen(s) + 1);
-	size_t len = 0;
+	size_t len = 0, n;
 	bool plus = false;
 
-	for (; *s && !isalpha((unsigned char)*s); s++) {
-		plus |= *s == '+' && !len;
-		if (len && (plus || !strncmp(digits, "00", 2)) && !strncmp(s, "(0)", 3))
-			s += 2;
-		else if (isdigit((unsigned char)*s))
-			digits[len++] = *s;
+	for (; *s; s += n) {
+		n = character_bytes(s);
+		uint32_t c = as_ascii(decode(s, n));
+		/* "Tel. 030 1234 ext. 5": letters before it are no part of it, letters behind end it */
+		if (c >= '0' && c <= '9')
+			digits[len++] = (char)c;
+		else if (len && iswalpha_l((wint_t)c, unicode()))
+			break;
+		plus |= c == '+' && !len;
 		digits[len] = 0;
+		if (len && (plus || !strncmp(digits, "00", 2)) && !strncmp(s, "(0)", 3))
+			n = 3;
 	}
 	digits[len] = 0;
 	if (!len)
@@ -163,7 +186,7 @@ const char *text_decimals(const struct scalar *s, unsigned decimals, struct aren
 	if (s->kind != REAL)
 		return round_decimal(scalar_text(s, a), decimals, a);
 	/* The digits that a person sees, so that 2.675 is rounded as it is written. */
-	char *out = arena_printf(a, "%.15g", s->real);
+	const char *out = real_text(s->real, a);
 	if (strpbrk(out, "en"))
 		out = arena_printf(a, "%.*f", (int)decimals, s->real);
 	return round_decimal(out, decimals, a);

@@ -13,7 +13,7 @@ const char *text_upper(const char *s, struct arena *a);
 const char *text_first(const char *s, size_t n, struct arena *a);
 
 /* A telephone number as Campaign dials it: "+" and digits, digits alone without a prefix that is
- * known. 00 is +; a letter ends it (an extension); "(0)" in an international number goes. */
+ * known. 00 is +; a letter behind it ends it (an extension); "(0)" in an international number goes. */
 const char *text_digits(const char *s, const char *prefix, struct arena *a);
 
 /* A number with so many decimals, half away from zero, exactly where the number is exact. */

@@ -6,7 +6,6 @@
 #include <strings.h>
 
 #include "clock.h"
-#include "json.h"
 #include "suggest.h"
 
 enum { FILTER_DEPTH_MAX = 16, FILTER_NODES_MAX = 1000 };
@@ -64,75 +63,6 @@ void filter_free(struct filter *f)
 
 /* ---- operands --------------------------------------------------------------------------------- */
 
-/* A choice may be named as the metadata says: a value or label that does not exist is never met. */
-static bool is_option(const struct source *s, const struct scalar *v)
-{
-	const struct column *c = s->column;
-
-	if ((c->type != COLUMN_CHOICE && c->type != COLUMN_CHOICES) || !c->option_count)
-		return true;
-	for (size_t i = 0; i < c->option_count; i++)
-		if (s->label ? !strcmp(c->options[i].label, v->text)
-			     : c->options[i].value == v->number)
-			return true;
-	return false;
-}
-
-static bool parse(enum kind kind, const char *text, struct scalar *out)
-{
-	wall_time t;
-	int32_t days;
-
-	*out = (struct scalar){.kind = kind, .text = text};
-	switch (kind) {
-	case TEXT:
-		return true;
-	case NUMBER:
-		return text_to_int(text, INT64_MIN, INT64_MAX, &out->number);
-	case DECIMAL:
-		return text_is_decimal(text);
-	case REAL:
-		return text_to_double(text, &out->real);
-	case FLAG:
-		out->number = *text == 't';
-		return !strcmp(text, "true") || !strcmp(text, "false");
-	case DAY:
-		if (!date_parse(text, strlen(text), &days))
-			return false;
-		out->number = days;
-		return true;
-	case TIME: /* a date alone is its midnight, UTC */
-		if (date_parse(text, strlen(text), &days))
-			t.ms = days * INT64_C(86400000);
-		else if (!datetime_parse(text, strlen(text), true, &t))
-			return false;
-		out->number = t.ms;
-		return true;
-	default:
-		return false;
-	}
-}
-
-static bool is_id(const struct source *s)
-{
-	return s->column->type == COLUMN_GUID || (s->column->type == COLUMN_LOOKUP && !s->name);
-}
-
-/* An id may stand in braces, as Dynamics shows it in places. */
-static bool parse_id(struct filter *f, const char *text, struct scalar *out)
-{
-	char *id = f->ids[f->operand_count];
-	size_t len = strlen(text);
-
-	if (len == 38 && text[0] == '{' && text[37] == '}') {
-		memcpy(id, text + 1, 36);
-		id[36] = 0;
-		text = id;
-	}
-	*out = (struct scalar){.kind = TEXT, .text = text};
-	return text_is_guid(text);
-}
-
 static void add_operand(struct builder *b, struct filter *f, struct node node, enum kind kind)
 {
 	const char *text = doc_text(node);
@@ -144,8 +74,10 @@ static void add_operand(struct builder *b, struct filter *f, struct node node, e
 			comparisons[f->comparison]);
 		return;
 	}
-	if (f->comparison != EXISTS && is_id(&f->source)) {
-		if (parse_id(f, text, to))
+	if (f->comparison != EXISTS && source_is_id(&f->source)) {
+		char *id = f->ids[f->operand_count];
+		*to = (struct scalar){.kind = TEXT, .text = id};
+		if (id_parse(text, id))
 			f->operand_count++;
 		else
 			problem(
@@ -157,16 +89,21 @@ static void add_operand(struct builder *b, struct filter *f, struct node node, e
 				: "");
 		return;
 	}
-	if (!*text && (f->comparison == STARTS_WITH || f->comparison == CONTAINS)) {
+	if (!*text && kind == TEXT) {
+		bool part = f->comparison == STARTS_WITH || f->comparison == CONTAINS;
 		problem(
 		    b->problems, doc_place(node),
-		    "every text has the empty one in it; ask for a value with \"exists: true\"");
+		    part ? "every text has the empty one in it; ask for a value with \"exists: "
+			   "true\""
+			 : "an empty text is null, and equal to nothing; ask for it with \"exists: "
+			   "false\"");
 		return;
 	}
-	if (!parse(kind, text, to))
+	if (!scalar_parse(kind, text, to))
 		problem(b->problems, doc_place(node), "%s is %s, and \"%s\" is not",
-			f->source.column->name, kind_name(kind), text);
-	else if (!is_option(&f->source, to))
+			f->comparison == EXISTS ? "\"exists\"" : f->source.column->name,
+			kind_name(kind), text);
+	else if (!source_has_option(&f->source, to))
 		problem(b->problems, doc_place(node), "%s is never %s, by the saved metadata",
 			f->source.column->name, text);
 	else
@@ -186,9 +123,9 @@ static const char *unfit(enum comparison c, const struct source *s, enum kind ki
 	case AT_MOST:
 		return kind == NUMBER || kind == DECIMAL || kind == REAL ? NULL : "numbers";
 	case STARTS_WITH:
-		return kind == TEXT && !several && !is_id(s) ? NULL : "texts";
+		return kind == TEXT && !several && !source_is_id(s) ? NULL : "texts";
 	case CONTAINS:
-		return kind == TEXT && !is_id(s) ? NULL : "texts and multi-select choices";
+		return kind == TEXT && !source_is_id(s) ? NULL : "texts and multi-select choices";
 	case EXISTS:
 		return NULL;
 	default:
@@ -347,11 +284,9 @@ struct filter *filter_compile(struct node node, const struct table *t, struct so
 
 static bool equal(const struct filter *f, const struct scalar *a, const struct scalar *b)
 {
-	if (a->kind == TEXT && is_id(&f->source))
+	if (a->kind == TEXT && source_is_id(&f->source))
 		return !strcasecmp(a->text, b->text);
-	if (a->kind == TEXT)
-		return !strcmp(a->text, b->text);
-	return !scalar_compare_numbers(a, b);
+	return scalar_equal(a, b);
 }
 
 static bool one_of(const struct filter *f, const struct scalar *s)

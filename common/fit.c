@@ -158,10 +158,13 @@ bool fits_kind(const struct attribute *a, enum kind k, const char **hint)
 	case ATTRIBUTE_LONG:
 		*hint = k == TEXT		    ? "\"convert: [number, round]\""
 			: k == DECIMAL || k == REAL ? "\"convert: round\""
+			: k == FLAG		    ? "\"values\", like {true: 1, false: 0}"
 						    : NULL;
 		return k == NUMBER;
 	case ATTRIBUTE_DOUBLE:
-		*hint = k == TEXT ? "\"convert: number\"" : NULL;
+		*hint = k == TEXT   ? "\"convert: number\""
+			: k == FLAG ? "\"values\", like {true: 1, false: 0}"
+				    : NULL;
 		return k == NUMBER || k == DECIMAL || k == REAL;
 	case ATTRIBUTE_DATE:
 		*hint = k == TIME || k == TEXT ? "\"convert: date\"" : NULL;

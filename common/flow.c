@@ -126,6 +126,9 @@ static void read_table_flow(struct reader *r, struct node map, struct flow *f)
 			"this flow needs \"fields\", a list of {from: …, to: …}");
 	size_t n = doc_kind(fields) == DOC_LIST ? doc_count(fields) : 0;
 	size_t m = list_of(r, links, "links");
+	if (m > FLOW_LINKS_MAX)
+		problem(r->p, doc_place(doc_item(links, FLOW_LINKS_MAX)),
+			"a flow has at most %d links", FLOW_LINKS_MAX);
 	f->fields = xcalloc(n + m, sizeof *f->fields);
 	for (size_t i = 0; i < n; i++)
 		read_field(r, doc_item(fields, i), &f->fields[f->field_count++]);

@@ -202,6 +202,9 @@ struct flow {
 	const char *filter_name, *filter_parameter;
 };
 
+/* Links of a flow. */
+enum { FLOW_LINKS_MAX = 8 };
+
 /* A percentage of few rows would be none. */
 enum { MAX_DELETES_FLOOR = 100 };
 

@@ -32,19 +32,21 @@ size_t read_pairs(struct reader *r, struct node map, const char *what, struct va
 				what);
 			continue;
 		}
-		if (doc_is_null(key)) {
-			problem(r->p, doc_place(key),
-				"null is no entry of \"%s\": what stands for null is \"default\"; "
-				"quote it if the text is meant",
-				what);
+		if (doc_is_null(key) || !*from) {
+			problem(r->p, doc_place(key), "%s is no entry of \"%s\"%s",
+				doc_is_null(key) ? "null" : "an empty text", what,
+				doc_is_null(key)
+				    ? ": what stands for null is \"default\"; quote it if the text "
+				      "is meant"
+				    : ": it is null, and what stands for null is \"default\"");
 			continue;
 		}
 		for (size_t j = 0; j < n; j++)
 			if (!strcmp((*out)[j].from, from))
 				problem(r->p, doc_place(key), "\"%s\" is given twice in \"%s\"",
 					from, what);
-		(*out)[n++] =
-		    (struct value_pair){from, doc_is_null(value) ? NULL : to, doc_place(key)};
+		(*out)[n++] = (struct value_pair){from, doc_is_null(value) || !*to ? NULL : to,
+						  doc_place(key)};
 	}
 	return n;
 }
@@ -113,12 +115,17 @@ static void read_nothing(struct reader *r, struct node map, struct field_config 
 	struct node otherwise = doc_get(map, "otherwise"), policy = doc_get(map, "when_null");
 
 	f->has_otherwise = doc_there(otherwise);
-	f->otherwise = doc_is_null(otherwise) ? NULL : doc_string(map, "otherwise", NULL, r->p);
+	f->otherwise = doc_string(map, "otherwise", NULL, r->p);
+	f->otherwise = f->otherwise && *f->otherwise ? f->otherwise : NULL;
 	if (f->has_otherwise && !f->value_count)
 		problem(r->p, doc_place(otherwise),
 			"\"otherwise\" is for what \"values\" does not "
 			"name; there is no \"values\"");
 	f->fallback = doc_string(map, "default", NULL, r->p);
+	if (f->fallback && !*f->fallback)
+		problem(r->p, doc_place(doc_get(map, "default")),
+			"an empty text is null, and no default of it; \"when_null: clear\" writes "
+			"an empty value");
 	f->when_null = (enum when_null)doc_choice(
 	    map, "when_null", f->fallback ? NULL_DEFAULT : NULL_CLEAR, when, r->p);
 	if (f->when_null == NULL_DEFAULT && !f->fallback)

@@ -111,7 +111,7 @@ struct loader {
 	size_t (*parents)(void *state, const char **names);
 	void (*close)(void *state);
 };
-enum { LOAD_PARENTS = 8 };
+enum { LOAD_PARENTS = FLOW_LINKS_MAX };
 
 int load_main(int argc, char **argv, const struct loader *l);
 

@@ -52,10 +52,9 @@ static bool replace(const struct field *f, struct scalar *s, struct arena *a, st
 		return false;
 	if (s->kind == NOTHING || !c->value_count)
 		return true;
-	const char *text = scalar_text(s, a);
 	for (size_t i = 0; i < c->value_count; i++)
-		if (!strcmp(c->values[i].from, text)) {
-			*s = f->values[i];
+		if (scalar_equal(&f->values[i].from, s)) {
+			*s = f->values[i].to;
 			return true;
 		}
 	if (c->has_otherwise)

@@ -5,6 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "suggest.h"
+
 /* ---- the schema of the target ----------------------------------------------------------------- */
 
 static const char *target_type(enum attribute_type t)
@@ -145,10 +147,15 @@ static void check_flow(const struct flow *flow, const struct table *table,
 	const struct attribute *key = resource_attribute(resource, flow->key);
 	struct place at = doc_place(doc_get(flow->node, "key"));
 
+	struct suggestion like = {.word = flow->key};
+	char meant[100];
+
 	contact_key_is_external_id(flow, p);
+	for (size_t i = 0; !key && i < resource->attribute_count; i++)
+		suggest_from(&like, resource->attributes[i].path);
 	if (*flow->key && !key)
-		problem(p, at, "resource %s has no attribute %s, the key of the flow",
-			resource->name, flow->key);
+		problem(p, at, "resource %s has no attribute %s, the key of the flow%s",
+			resource->name, flow->key, suggest_text(&like, meant, sizeof meant));
 	else if (key && (key->type != ATTRIBUTE_STRING || (key->length && key->length < 36)))
 		problem(p, at, "the key %s must be a string of at least 36 characters", flow->key);
 	if (flow->changes == CHANGES_TRACKING && !table->change_tracking)

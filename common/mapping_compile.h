@@ -9,6 +9,12 @@
 
 enum { GROUP_NONE = -1 }; /* a member of the row itself */
 
+/* A replacement: what the conversions leave, and what the target takes instead. */
+struct replacement {
+	struct scalar from, to;
+	char id[37]; /* what from points to when it is an id */
+};
+
 struct field {
 	const char *to;
 	struct mapped mapped;
@@ -16,10 +22,10 @@ struct field {
 	size_t source_count;
 	struct conversions convert, normalise;
 	struct scalar constant, fallback, otherwise;
-	struct scalar *values; /* beside config->values */
-	int group;	       /* "location" in the row, or GROUP_NONE */
-	size_t index;	       /* in the group or the row */
-	bool consent;	       /* false is left alone */
+	struct replacement *values; /* beside config->values */
+	int group;		    /* "location" in the row, or GROUP_NONE */
+	size_t index;		    /* in the group or the row */
+	bool consent;		    /* false is left alone */
 };
 
 /* One value of `deactivate`. */

@@ -192,29 +192,41 @@ static bool is_multi(const struct field *f)
 	return f->source_count == 1 && f->sources[0].column->type == COLUMN_CHOICES;
 }
 
-/* A replacement of a value that the column cannot have would never be used. */
-static bool can_be(const struct field *f, const char *from)
-{
-	const struct column *c = f->source_count == 1 ? f->sources[0].column : NULL;
-	char number[24];
-
-	if (!c || f->convert.count)
-		return true;
-	if (c->type == COLUMN_BOOLEAN)
-		return !strcmp(from, "true") || !strcmp(from, "false");
-	if ((c->type != COLUMN_CHOICE && c->type != COLUMN_CHOICES) || !c->option_count)
-		return true;
-	for (size_t i = 0; i < c->option_count; i++) {
-		snprintf(number, sizeof number, "%lld", (long long)c->options[i].value);
-		if (!strcmp(from, f->sources[0].label ? c->options[i].label : number))
-			return true;
-	}
-	return false;
-}
-
 /* ---- what stands in between ------------------------------------------------------------------- */
 
-static void compile_values(const struct mapping *m, struct field *f, struct problems *p)
+/* What reaches `values` is of this kind: a replacement of anything else would never be used. */
+static void compile_from(struct field *f, size_t i, enum kind kind, struct problems *p)
+{
+	const struct value_pair *v = &f->mapped.config->values[i];
+	struct replacement *r = &f->values[i];
+	const struct source *one = f->source_count == 1 && !f->convert.count ? f->sources : NULL;
+	const char *name = one ? one->column->name : "what comes of the columns";
+
+	if (one && source_is_id(one)) {
+		r->from = (struct scalar){.kind = TEXT, .text = r->id};
+		if (!id_parse(v->from, r->id))
+			problem(
+			    p, v->at,
+			    "%s holds ids, and \"%s\" is none (8-4-4-4-12 hexadecimal digits)%s",
+			    name, v->from,
+			    one->column->type == COLUMN_LOOKUP
+				? "; a name is replaced with \"lookup: name\""
+				: "");
+	} else if (!scalar_parse(kind, v->from, &r->from)) {
+		problem(p, v->at, "%s is %s, and \"%s\" is not", name, kind_name(kind), v->from);
+	} else if (one && !source_has_option(one, &r->from)) {
+		problem(p, v->at, "%s is never %s, by the saved metadata", name, v->from);
+	}
+	for (size_t k = 0; k < i; k++)
+		if (strcmp(f->mapped.config->values[k].from, v->from) &&
+		    scalar_equal(&f->values[k].from, &r->from))
+			problem(p, v->at, "\"%s\" says the same as \"%s\" of \"values\"", v->from,
+				f->mapped.config->values[k].from);
+}
+
+/* kind: what comes out of the conversions; NOTHING when they are wrong themselves. */
+static void compile_values(const struct mapping *m, struct field *f, enum kind kind,
+			   struct problems *p)
 {
 	const struct field_config *c = f->mapped.config;
 	bool multi = is_multi(f);
@@ -222,13 +234,12 @@ static void compile_values(const struct mapping *m, struct field *f, struct prob
 	f->values = xcalloc(c->value_count ? c->value_count : 1, sizeof *f->values);
 	for (size_t i = 0; i < c->value_count; i++) {
 		const struct value_pair *v = &c->values[i];
-		if (!can_be(f, v->from))
-			problem(p, v->at, "%s is never %s, by the saved metadata", c->from[0],
-				v->from);
+		if (kind != NOTHING)
+			compile_from(f, i, kind, p);
 		if (!v->to)
 			continue;
 		/* An item of a multi-select is joined first. */
-		f->values[i] =
+		f->values[i].to =
 		    multi ? (struct scalar){.kind = TEXT, .text = v->to}
 			  : target_constant(m, f->mapped.attribute, v->to, "the value", v->at, p);
 	}
@@ -244,36 +255,35 @@ static void compile_values(const struct mapping *m, struct field *f, struct prob
 					      field_place(c, "constant"), p);
 }
 
-static bool is_named(const struct field_config *c, const char *from)
+static bool is_named(const struct field *f, const struct scalar *from)
 {
-	for (size_t i = 0; i < c->value_count; i++)
-		if (!strcmp(c->values[i].from, from))
+	for (size_t i = 0; i < f->mapped.config->value_count; i++)
+		if (scalar_equal(&f->values[i].from, from))
 			return true;
 	return false;
 }
 
-/* Does `values` let nothing through?  The choices of a multi-select are joined after it. */
-static bool replaces_all(const struct field *f)
+/* Does `values` let nothing through?  The choices of a multi-select are joined after it.  kind: what
+ * comes to it. */
+static bool replaces_all(const struct field *f, enum kind kind)
 {
 	const struct field_config *c = f->mapped.config;
 	const struct column *column = f->source_count == 1 ? f->sources[0].column : NULL;
-	char number[24];
 
 	if (!c->value_count || is_multi(f))
 		return false;
 	if (c->has_otherwise)
 		return true;
-	if (f->convert.count)
+	if (kind == FLAG)
+		return is_named(f, &(struct scalar){.kind = FLAG, .number = true}) &&
+		       is_named(f, &(struct scalar){.kind = FLAG});
+	if (f->convert.count || !column || column->type != COLUMN_CHOICE || !column->option_count)
 		return false;
-	if (c->source == SOURCE_ANY || (column && column->type == COLUMN_BOOLEAN))
-		return is_named(c, "true") && is_named(c, "false");
-	if (!column || column->type != COLUMN_CHOICE || !column->option_count)
-		return false;
-	for (size_t i = 0; i < column->option_count; i++) {
-		snprintf(number, sizeof number, "%lld", (long long)column->options[i].value);
-		if (!is_named(c, f->sources[0].label ? column->options[i].label : number))
+	for (size_t i = 0; i < column->option_count; i++)
+		if (!is_named(f, &(struct scalar){.kind = kind,
+						  .text = column->options[i].label,
+						  .number = column->options[i].value}))
 			return false;
-	}
 	return true;
 }
 
@@ -285,7 +295,7 @@ static void check_kinds(const struct field *f, enum kind in, struct problems *p)
 	enum kind out = is_multi(f) ? TEXT : f->convert.count ? f->convert.out : in;
 	const char *hint;
 
-	if (c->link || replaces_all(f) || fits_kind(a, out, &hint))
+	if (c->link || replaces_all(f, out) || fits_kind(a, out, &hint))
 		return;
 	if (is_multi(f))
 		hint = NULL;
@@ -295,6 +305,37 @@ static void check_kinds(const struct field *f, enum kind in, struct problems *p)
 		c->from_count == 1 ? c->from[0] : "what comes of the columns", kind_name(out),
 		f->convert.count ? " after \"convert\"" : "", c->to, attribute_type_name(a->type),
 		hint ? "; try " : "", hint ? hint : "");
+}
+
+/* Characters of every text that comes of the field; 0: it depends. */
+static size_t sure_length(const struct field *f, enum kind out)
+{
+	const struct field_config *c = f->mapped.config;
+
+	if (c->source != SOURCE_COLUMN || c->value_count || is_multi(f))
+		return 0;
+	if (f->convert.length)
+		return f->convert.length;
+	if (out == DAY)
+		return 10;
+	if (out == TIME)
+		return 24;
+	return !f->convert.count && source_is_id(f->sources) ? 36 : 0;
+}
+
+/* Without this each and every record would be rejected. */
+static void check_length(const struct field *f, enum kind out, struct place at, struct problems *p)
+{
+	const struct attribute *a = f->mapped.attribute;
+	size_t length = sure_length(f, out);
+
+	if (a->type == ATTRIBUTE_STRING && a->length && length > (size_t)a->length &&
+	    !f->mapped.config->truncate)
+		problem(p, at,
+			"what goes to %s has %zu characters, and it takes %lld, so every record "
+			"would be "
+			"rejected: take a longer attribute, or the start with {first: %lld}",
+			f->to, length, (long long)a->length, (long long)a->length);
 }
 
 static void check_policies(const struct mapping *m, const struct field *f, struct problems *p)
@@ -360,9 +401,11 @@ bool field_compile(struct mapping *m, const struct field_config *c, struct field
 	const char *rule = contact_normalises(m->flow, c->to);
 	if (rule)
 		conversions_named(rule, &f->normalise);
-	compile_values(m, f, p);
+	compile_values(m, f, converts ? f->convert.out : NOTHING, p);
 	if (converts && c->source != SOURCE_CONSTANT)
 		check_kinds(f, context.in, p);
+	if (converts)
+		check_length(f, f->convert.out, to, p);
 	check_policies(m, f, p);
 	return p->count == before;
 }

@@ -376,6 +376,7 @@ enum result record_from_json(const cJSON *json, avro_value_t *value, struct erro
 	avro_value_t some;
 	wall_time t;
 	int32_t days;
+	int64_t n;
 	int symbol;
 	const char *text = cJSON_GetStringValue(json);
 
@@ -412,6 +413,8 @@ enum result record_from_json(const cJSON *json, avro_value_t *value, struct erro
 	case AVRO_INT64:
 		if (text && datetime_parse(text, strlen(text), true, &t))
 			avro_value_set_long(value, t.ms);
+		else if (text && text_to_int(text, INT64_MIN, INT64_MAX, &n))
+			avro_value_set_long(value, n); /* more than a double holds */
 		else if (cJSON_IsNumber(json) && json->valuedouble > -9e15 &&
 			 json->valuedouble < 9e15 && json->valuedouble == floor(json->valuedouble))
 			avro_value_set_long(value, (int64_t)json->valuedouble);

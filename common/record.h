@@ -60,7 +60,8 @@ bool record_copy_by_name(const avro_value_t *src, avro_value_t *dst);
 /* Plain JSON of a value: unions without their branch name. NULL is never returned. */
 cJSON *record_to_json(const avro_value_t *value);
 /* The other way. Members that the schema does not have are refused, absent ones become null;
- * dates and times may be given as ISO texts. REJECT names the path. */
+ * dates and times may be given as ISO texts, and whole numbers as digits, which a double would round.
+ * REJECT names the path. */
 enum result record_from_json(const cJSON *json, avro_value_t *value, struct error *err);
 
 #endif

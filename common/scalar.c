@@ -1,11 +1,13 @@
 /* scalar.c - see scalar.h. */
 #include "scalar.h"
 
+#include <ctype.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "clock.h"
+#include "json.h"
 #include "suggest.h"
 
 const char *kind_name(enum kind k)
@@ -18,9 +20,20 @@ const char *kind_name(enum kind k)
 
 /* ---- texts ------------------------------------------------------------------------------------ */
 
+const char *real_text(double d, struct arena *a)
+{
+	char text[32];
+
+	for (int digits = 15; digits <= 17; digits++) {
+		snprintf(text, sizeof text, "%.*g", digits, d);
+		if (strtod(text, NULL) == d)
+			break;
+	}
+	return arena_strndup(a, text, strlen(text));
+}
+
 const char *scalar_text(const struct scalar *s, struct arena *a)
 {
-	char *out;
 	char date[25];
 
 	switch (s->kind) {
@@ -30,8 +43,7 @@ const char *scalar_text(const struct scalar *s, struct arena *a)
 	case NUMBER:
 		return arena_printf(a, "%lld", (long long)s->number);
 	case REAL:
-		out = arena_printf(a, "%.15g", s->real);
-		return strtod(out, NULL) == s->real ? out : arena_printf(a, "%.17g", s->real);
+		return real_text(s->real, a);
 	case FLAG:
 		return s->number ? "true" : "false";
 	case DAY:
@@ -106,16 +118,56 @@ int scalar_compare_numbers(const struct scalar *a, const struct scalar *b)
 {
 	char text_a[24], text_b[24];
 
-	if (a->kind == NUMBER && b->kind == NUMBER)
-		return (a->number > b->number) - (a->number < b->number);
 	if (a->kind == REAL || b->kind == REAL) {
 		double x = as_real(a), y = as_real(b);
 		return (x > y) - (x < y);
 	}
+	if (a->kind != DECIMAL && b->kind != DECIMAL)
+		return (a->number > b->number) - (a->number < b->number);
 	snprintf(text_a, sizeof text_a, "%lld", (long long)a->number);
 	snprintf(text_b, sizeof text_b, "%lld", (long long)b->number);
 	return decimal_compare(a->kind == DECIMAL ? a->text : text_a,
 			       b->kind == DECIMAL ? b->text : text_b);
+}
+
+bool scalar_parse(enum kind kind, const char *text, struct scalar *out)
+{
+	wall_time t;
+	int32_t days;
+
+	*out = (struct scalar){.kind = kind, .text = text};
+	switch (kind) {
+	case TEXT:
+		return true;
+	case NUMBER:
+		return text_to_int(text, INT64_MIN, INT64_MAX, &out->number);
+	case DECIMAL:
+		return text_is_decimal(text);
+	case REAL:
+		return text_to_double(text, &out->real);
+	case FLAG:
+		out->number = *text == 't';
+		return !strcmp(text, "true") || !strcmp(text, "false");
+	case DAY:
+		if (!date_parse(text, strlen(text), &days))
+			return false;
+		out->number = days;
+		return true;
+	case TIME:
+		if (date_parse(text, strlen(text), &days))
+			t.ms = days * INT64_C(86400000);
+		else if (!datetime_parse(text, strlen(text), true, &t))
+			return false;
+		out->number = t.ms;
+		return true;
+	default:
+		return false;
+	}
+}
+
+bool scalar_equal(const struct scalar *a, const struct scalar *b)
+{
+	return a->kind == TEXT ? !strcmp(a->text, b->text) : !scalar_compare_numbers(a, b);
 }
 
 /* ---- columns ---------------------------------------------------------------------------------- */
@@ -167,6 +219,37 @@ enum kind source_kind(const struct source *s)
 	    [COLUMN_CHOICE] = NUMBER,	[COLUMN_CHOICES] = TEXT, [COLUMN_LOOKUP] = TEXT,
 	    [COLUMN_OTHER] = NOTHING};
 	return s->column->type == COLUMN_CHOICE && s->label ? TEXT : kinds[s->column->type];
+}
+
+bool source_is_id(const struct source *s)
+{
+	return s->column->type == COLUMN_GUID || (s->column->type == COLUMN_LOOKUP && !s->name);
+}
+
+bool id_parse(const char *text, char id[37])
+{
+	bool braces = *text == '{';
+	size_t len = strlen(text);
+
+	if (len != 36u + 2 * braces || (braces && text[37] != '}'))
+		return false;
+	for (size_t i = 0; i < 36; i++)
+		id[i] = (char)tolower((unsigned char)text[i + braces]);
+	id[36] = 0;
+	return text_is_guid(id);
+}
+
+bool source_has_option(const struct source *s, const struct scalar *v)
+{
+	const struct column *c = s->column;
+
+	if ((c->type != COLUMN_CHOICE && c->type != COLUMN_CHOICES) || !c->option_count)
+		return true;
+	for (size_t i = 0; i < c->option_count; i++)
+		if (s->label ? !strcmp(c->options[i].label, v->text)
+			     : c->options[i].value == v->number)
+			return true;
+	return false;
 }
 
 static struct scalar text_of(const avro_value_t *field)

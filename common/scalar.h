@@ -30,13 +30,21 @@ const char *kind_name(enum kind k);
 /* As `values` are compared with and string attributes hold: true, 42, 2026-01-31,
  * 2026-01-31T08:00:00.000Z, the shortest digits that give the same number back. */
 const char *scalar_text(const struct scalar *s, struct arena *a);
+const char *real_text(double d, struct arena *a);
 
 /* Writes it into a nullable member of a record. */
 void scalar_put(avro_value_t *field, const struct scalar *s);
 
-/* -1, 0, 1. Numbers of any kind; DECIMAL exactly, also against NUMBER. */
+/* -1, 0, 1. Numbers of any kind, DECIMAL exactly, also against NUMBER; of one kind also flags, days and
+ * times. */
 int scalar_compare_numbers(const struct scalar *a, const struct scalar *b);
 int decimal_compare(const char *a, const char *b);
+
+/* A text of the configuration as a value of that kind; false when it is none. A date alone is, as a
+ * time, its midnight, UTC. */
+bool scalar_parse(enum kind kind, const char *text, struct scalar *out);
+/* Do two of the same kind say the same?  Numbers by their value, not by their digits. */
+bool scalar_equal(const struct scalar *a, const struct scalar *b);
 
 /* A column, and which side of it is meant. */
 struct source {
@@ -57,6 +65,11 @@ void source_sides(const struct source *s, struct place picklist, struct place lo
 
 /* What its scalars are. */
 enum kind source_kind(const struct source *s);
+/* Are they ids?  Those that the configuration names may stand in braces and in capitals. */
+bool source_is_id(const struct source *s);
+bool id_parse(const char *text, char id[37]);
+/* Is it one of the options of a choice, as far as the metadata has them?  Else it is never met. */
+bool source_has_option(const struct source *s, const struct scalar *v);
 struct scalar source_read(const struct source *s, const avro_value_t *row, struct arena *a);
 /* The items of a multi-select one by one; 0 when it is null. */
 size_t source_items(const struct source *s, const avro_value_t *row, avro_value_t *list);

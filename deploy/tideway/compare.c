@@ -36,13 +36,18 @@ static bool truth(const char *s)
 bool compare_same(const struct attribute *a, const char *was, const char *now)
 {
 	double x, y;
+	int64_t n, m;
 
 	if (!strcmp(was, now))
 		return true;
 	switch (a->type) {
 	case ATTRIBUTE_BOOLEAN:
 		return *was && *now && truth(was) == truth(now);
-	case ATTRIBUTE_LONG:
+	case ATTRIBUTE_LONG: /* a double does not hold every one */
+		if (text_to_int(was, INT64_MIN, INT64_MAX, &n) &&
+		    text_to_int(now, INT64_MIN, INT64_MAX, &m))
+			return n == m;
+		return text_to_double(was, &x) && text_to_double(now, &y) && x == y;
 	case ATTRIBUTE_DOUBLE:
 		return text_to_double(was, &x) && text_to_double(now, &y) && x == y;
 	case ATTRIBUTE_DATETIME:

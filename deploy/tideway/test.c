@@ -90,6 +90,7 @@ static cJSON *column_json(const struct column *c, struct node node, struct probl
 {
 	const char *text = doc_text(node);
 	cJSON *list, *item;
+	int64_t n;
 	double d;
 
 	if (doc_is_null(node))
@@ -98,6 +99,8 @@ static cJSON *column_json(const struct column *c, struct node node, struct probl
 	case COLUMN_CHOICE:
 		return choice_json(c, node, p);
 	case COLUMN_CHOICES:
+		if (doc_kind(node) != DOC_LIST)
+			break;
 		list = cJSON_CreateArray();
 		for (size_t i = 0; i < doc_count(node); i++)
 			if ((item = choice_json(c, doc_item(node, i), p)))
@@ -110,7 +113,13 @@ static cJSON *column_json(const struct column *c, struct node node, struct probl
 			return cJSON_CreateBool(*text == 't');
 		break;
 	case COLUMN_INT:
-	case COLUMN_LONG:
+		if (text && text_to_int(text, INT32_MIN, INT32_MAX, &n))
+			return cJSON_CreateNumber((double)n);
+		break;
+	case COLUMN_LONG: /* as text: a double does not hold every one */
+		if (text && text_to_int(text, INT64_MIN, INT64_MAX, &n))
+			return cJSON_CreateString(text);
+		break;
 	case COLUMN_DOUBLE:
 		if (text && text_to_double(text, &d))
 			return cJSON_CreateNumber(d);
@@ -119,7 +128,8 @@ static cJSON *column_json(const struct column *c, struct node node, struct probl
 		if (text)
 			return cJSON_CreateString(text);
 	}
-	problem(p, doc_place(node), "%s is %s", c->name, column_type_name(c->type));
+	problem(p, doc_place(node), "%s is %s%s", c->name, column_type_name(c->type),
+		c->type == COLUMN_CHOICES ? ", given as a list of values: [1, 3]" : "");
 	return NULL;
 }
 
@@ -195,6 +205,21 @@ static const struct mapped *expected_attribute(const struct prepared *f, struct 
 	return to;
 }
 
+/* What is written, as a case names it: of a link the key that it is set to. */
+static char *written(const struct mapped *to, const cJSON *have)
+{
+	const cJSON *key = to && to->attribute->type == ATTRIBUTE_LINK
+			       ? cJSON_GetObjectItemCaseSensitive(have, "PKey")
+			       : NULL;
+	return compare_text(key ? key : have);
+}
+
+static bool is_as_wanted(const struct mapped *to, const char *want, const char *got)
+{
+	return to->attribute->type == ATTRIBUTE_LINK ? !strcmp(want, got)
+						     : compare_same(to->attribute, want, got);
+}
+
 static void compare_case(const struct prepared *f, struct node map, const cJSON *body,
 			 struct buffer *why, struct problems *p)
 {
@@ -205,13 +230,13 @@ static void compare_case(const struct prepared *f, struct node map, const cJSON 
 		const struct mapped *to = expected_attribute(f, key, p);
 		const cJSON *have = to ? member(body, doc_text(key)) : NULL;
 		const char *want = doc_is_null(value) ? "" : doc_text(value);
-		_cleanup_(freep) char *got = compare_text(have);
+		_cleanup_(freep) char *got = written(to, have);
 		if (!to)
 			continue;
 		if (!have)
 			buffer_printf(why, "  %s is left alone, wanted \"%s\"\n", doc_text(key),
 				      want ? want : "?");
-		else if (!want || !compare_same(to->attribute, want, got))
+		else if (!want || !is_as_wanted(to, want, got))
 			buffer_printf(why, "  %s is \"%s\", wanted \"%s\"\n", doc_text(key), got,
 				      want ? want : "?");
 	}
@@ -219,7 +244,7 @@ static void compare_case(const struct prepared *f, struct node map, const cJSON 
 		struct node key = doc_item(absent, i);
 		const struct mapped *to = expected_attribute(f, key, p);
 		const cJSON *have = to ? member(body, doc_text(key)) : NULL;
-		_cleanup_(freep) char *got = compare_text(have);
+		_cleanup_(freep) char *got = written(to, have);
 		if (have)
 			buffer_printf(why, "  %s is written as \"%s\", wanted left alone\n",
 				      doc_text(key), got);
@@ -272,6 +297,33 @@ static void judge(const struct prepared *f, struct node map, const avro_value_t 
 	body_free(&body);
 }
 
+/* What a case says must be looked at, or it would pass whatever it says. */
+static void check_case(struct node map, struct problems *p)
+{
+	static const char *const members[] = {"expected", "absent"};
+	struct node expected = doc_get(map, "expected"), absent = doc_get(map, "absent");
+	const char *becomes = doc_text(doc_get(map, "becomes"));
+	bool rejected = doc_there(doc_get(map, "rejected"));
+	bool record =
+	    !rejected && (!becomes || !strcmp(becomes, "record") || !strcmp(becomes, "update"));
+
+	if (!doc_there(expected) && !doc_there(absent) && !becomes && !rejected)
+		problem(p, doc_place(map), "a case needs expected, absent, becomes or rejected");
+	if (rejected && becomes)
+		problem(p, doc_place(doc_get(map, "becomes")),
+			"a case that is rejected becomes nothing else: leave \"becomes\" out");
+	if (doc_there(expected) && doc_kind(expected) != DOC_MAP)
+		problem(p, doc_place(expected),
+			"\"expected\" is a mapping of attributes and values");
+	if (doc_there(absent) && doc_kind(absent) != DOC_LIST)
+		problem(p, doc_place(absent), "\"absent\" is a list of attributes");
+	for (int i = 0; i < 2 && !record; i++)
+		if (doc_there(doc_get(map, members[i])))
+			problem(p, doc_place(doc_get(map, members[i])),
+				"\"%s\" is of a record that is written; this case expects %s",
+				members[i], rejected ? "a reject" : "none");
+}
+
 /* ---- cases ------------------------------------------------------------------------------------ */
 
 static struct prepared *prepare(struct tester *t, const char *name, struct place at)
@@ -311,10 +363,7 @@ static void run_case(struct tester *t, const char *name, struct node map)
 			"expected");
 	doc_only(map, &t->problems, "a case", keys);
 	const char *flow = doc_required(map, "flow", "a case", &t->problems);
-	if (!doc_there(doc_get(map, "expected")) && !doc_there(doc_get(map, "absent")) &&
-	    !doc_there(doc_get(map, "becomes")) && !doc_there(doc_get(map, "rejected")))
-		problem(&t->problems, doc_place(map),
-			"a case needs expected, absent, becomes or rejected");
+	check_case(map, &t->problems);
 	struct prepared *f = prepare(t, flow, doc_place(doc_get(map, "flow")));
 	if (!f || t->problems.count > before)
 		return;

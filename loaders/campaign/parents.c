@@ -7,6 +7,7 @@
  *   pkey           the same with the parent's PKey, which is looked up once and kept in memory:
  *                  PKeys are never stored, they do not outlive their context
  */
+#include <assert.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -33,9 +34,7 @@ enum result parents_open(struct campaign_loader *l, struct error *err)
 		struct resource *res = NULL;
 		if (!c->link)
 			continue;
-		if (l->link_count == LOAD_PARENTS)
-			return error_config(err, "config", "%s:%d: a flow has at most %d links",
-					    c->at.file, c->at.line, LOAD_PARENTS);
+		assert(l->link_count < LOAD_PARENTS); /* flow.c refuses more */
 		struct link *link = &l->links[l->link_count++];
 		*link = (struct link){.config = c};
 		for (size_t k = 0; k < l->stage->config->flow_count; k++) {

@@ -334,13 +334,21 @@ def test_a_run_costs_what_plan_said_with_parents_that_are_looked_up(case):
     costs_what_plan_says(case, "contracts", "transform-custom-entity", least, 2 * count + len(owners))
 
 
-def test_plan_says_of_a_row_that_is_not_there(case):
-    """--key takes an id in any case; one that the topic does not have is said, with exit 1."""
+def test_plan_looks_at_the_rows_that_are_asked_for(case):
+    """--key takes an id in any case; one that the topic does not have is said, with exit 1. --sample is
+    the first rows, --since those that came since."""
     case.setup("contacts", contacts=3, overlay=contacts())
     extracted(case, "contacts", "crm.contact", 3).stop()
     key = case.dynamics.rows("contacts")[0]["contactid"]
     code, text, err = case.tideway("plan", "--flow", "contacts", "--key", key.upper(), check=False)
     expect(not code and f"create  {key}" in text, f"{code} {text}{err}")
+    for words, count in ((("--sample", "2"), 2), (("--sample", "0"), 3), ((), 3),
+                         (("--since", "2020-01-01T00:00:00Z"), 3),
+                         (("--since", "2999-01-01T00:00:00Z"), 0)):
+        code, text, err = case.tideway("plan", "--flow", "contacts", *words, check=False)
+        expect(not code and f"create     {count}\n" in text, f"{words}: {code} {text}{err}")
+    code, _, err = case.tideway("plan", "--flow", "contacts", "--since", "monday", check=False)
+    expect(code == 100 and "--since wants a time with a zone" in err, f"{code} {err}")
     nobody = "00000000-0000-4000-8000-000000000000"
     code, text, err = case.tideway("plan", "--flow", "contacts", "--key", nobody, check=False)
     expect(code == 1 and not text and f"no row with the key {nobody}" in err, f"{code} {text}{err}")

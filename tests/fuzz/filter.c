@@ -11,9 +11,13 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 static const struct {
 	const char *name, *kind, *avro;
-} columns[] = {{"b", "Boolean", "\"boolean\""}, {"d", "DateTime/DateOnly", "\"int\""},
-	       {"m", "Money", "\"string\""},	{"n", "Integer", "\"int\""},
-	       {"r", "Double", "\"double\""},	{"s", "String", "\"string\""},
+} columns[] = {{"b", "Boolean", "\"boolean\""},
+	       {"d", "DateTime/DateOnly", "\"int\""},
+	       {"g", "Uniqueidentifier", "\"string\""},
+	       {"m", "Money", "\"string\""},
+	       {"n", "Integer", "\"int\""},
+	       {"r", "Double", "\"double\""},
+	       {"s", "String", "\"string\""},
 	       {"t", "DateTime", "\"long\""}};
 enum { COLUMNS = sizeof columns / sizeof *columns };
 

@@ -160,6 +160,75 @@ SHOWS(a_loader_never_gives_consent)
 	patch_of(both, "blackListEmail", "boolean", "null", "{}");
 }
 
+/* The parent that a card of this link waits for; "" for none. */
+static void waits_for(const char *link, const char *row, const char *parent)
+{
+	char overlay[500], text[1000];
+	struct problems p = {0};
+	struct error err;
+	struct table *table = NULL;
+	struct resource *resource = NULL;
+	struct mapped_change change;
+	avro_value_t source, target, field, some;
+
+	snprintf(overlay, sizeof overlay, "flows: {loyalty-cards: {links: [%s]}}\n", link);
+	struct config *c = fixture_config(overlay, &p);
+	const struct flow *flow = config_flow(c, "loyalty-cards");
+	assert_int_equal(table_load("deploy/metadata", "new_loyaltycard", &table, &err), OK);
+	assert_int_equal(resource_load("deploy/metadata", "cusLoyaltyCard", &resource, &err), OK);
+	struct mapping *m = mapping_compile(flow, table, resource, &p);
+	assert_non_null(m);
+	record_new(&mapping_source(m)->record, &source);
+	record_new(mapping_target(m), &target);
+	snprintf(text, sizeof text,
+		 "{\"op\":\"upsert\",\"id\":\"a\",\"epoch\":1,\"version\":1,\"observed_at\":5,"
+		 "\"origin\":\"delta\",\"row\":%s}",
+		 row);
+	cJSON *json = cJSON_Parse(text);
+	assert_int_equal(record_from_json(json, &source, &err), OK);
+	cJSON_Delete(json);
+	assert_int_equal(mapping_apply(m, &source, false, &target, &change, &err), OK);
+	field = record_field(&target, CHANGE_ROW);
+	assert_true(record_some(&field, &some));
+	const char *key = body_parent(&flow->fields[flow->field_count - 1], &some);
+	assert_string_equal(key ? key : "", parent);
+	assert_null(body_parent(&flow->fields[0], &some)); /* which is no link */
+	avro_value_decref(&source);
+	avro_value_decref(&target);
+	mapping_free(m);
+	table_free(table);
+	resource_free(resource);
+	config_free(c);
+}
+
+SHOWS(a_record_waits_for_the_parent_that_it_needs)
+{
+	static const char row[] = "{\"new_contactid\":{\"id\":\"ann\",\"table\":\"contact\"}}";
+	static const char join[] = "{from: new_contactid, to: profile, column: contactId}";
+	static const char must[] =
+	    "{from: new_contactid, to: profile, column: contactId, required: true}";
+	static const char key[] = "{from: new_contactid, to: profile, mode: key, link: profile}";
+	static const char pkey[] = "{from: new_contactid, to: profile, mode: pkey, link: profile}";
+
+	waits_for(join, row, "");
+	waits_for(must, row, "ann");
+	waits_for(key, row, "ann");
+	waits_for(pkey, row, "ann");
+	waits_for(key, "{}", "");
+}
+
+SHOWS(the_hash_of_a_write_is_all_that_is_written)
+{
+	uint64_t plain = body_hash("{}", true);
+
+	assert_int_equal(plain, body_hash("{}", true));
+	assert_int_not_equal(plain, body_hash("{ }", true));
+	assert_int_not_equal(plain, body_hash("{}", false));
+	assert_int_not_equal(plain, body_hash_parent(plain, "a"));
+	assert_int_not_equal(body_hash_parent(body_hash_parent(plain, "a"), "b"),
+			     body_hash_parent(body_hash_parent(plain, "b"), "a"));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -169,6 +238,8 @@ int main(void)
 	    cmocka_unit_test(a_deactivation_touches_what_it_names_and_makes_nothing),
 	    cmocka_unit_test(a_record_from_before_the_mapping_changed_clears_nothing),
 	    cmocka_unit_test(a_loader_never_gives_consent),
+	    cmocka_unit_test(a_record_waits_for_the_parent_that_it_needs),
+	    cmocka_unit_test(the_hash_of_a_write_is_all_that_is_written),
 	};
 	return cmocka_run_group_tests(tests, make, unmake);
 }

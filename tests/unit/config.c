@@ -26,6 +26,62 @@ SHOWS(the_example_has_three_flows)
 	config_free(c);
 }
 
+SHOWS(tuning_has_the_defaults_of_the_page)
+{
+	struct problems p = {0};
+	struct config *c =
+	    fixture_config("flows: {contacts: {poll: ~, max_deletes: ~, max_in_flight: "
+			   "~}, loyalty-cards: {changes: full}}\n",
+			   &p);
+	const struct flow *f = config_flow(c, "contacts");
+
+	assert_int_equal(f->poll_ms, 60000);
+	assert_int_equal(f->poll_min_ms, 5000);
+	assert_int_equal(f->page_size, 5000);
+	assert_int_equal(f->commit_interval_ms, 100);
+	assert_int_equal(f->max_in_flight, 32);
+	assert_int_equal(f->request_timeout_ms, 30000);
+	assert_int_equal(f->overlap_ms, 300000);
+	assert_int_equal(f->orphan_after_ms, 7 * 86400000);
+	assert_true(f->max_deletes_share == 0.01 && f->max_deletes_count == -1);
+	assert_false(f->insert_first || f->consent_both || f->v8 || f->filtered_out_delete);
+	assert_null(f->filter_name);
+	f = config_flow(c, "loyalty-cards"); /* a full read is heavy */
+	assert_int_equal(f->poll_ms, 3600000);
+	assert_int_equal(f->poll_min_ms, 3600000);
+	config_free(c);
+}
+
+SHOWS(tuning_is_taken_as_it_is_written)
+{
+	struct problems p = {0};
+	struct config *c = fixture_config(
+	    "flows: {contacts: {poll: {min: 1s, max: 2m}, max_deletes: 2.5%, changes: modifiedon, "
+	    "overlap: 10m, on_unknown: post, address: filter, address_filter: {name: byId, "
+	    "parameter: id_parameter}}, loyalty-cards: {poll: 7s, max_deletes: 12}}\n",
+	    &p);
+	const struct flow *f = config_flow(c, "contacts");
+
+	assert_int_equal(f->poll_min_ms, 1000);
+	assert_int_equal(f->poll_ms, 120000);
+	assert_true(f->max_deletes_share == 0.025);
+	assert_int_equal(f->overlap_ms, 600000);
+	assert_true(f->insert_first);
+	assert_string_equal(f->filter_name, "byId");
+	assert_string_equal(f->filter_parameter, "id_parameter");
+	f = config_flow(c, "loyalty-cards"); /* one interval is both */
+	assert_int_equal(f->poll_min_ms, 7000);
+	assert_int_equal(f->poll_ms, 7000);
+	assert_int_equal(f->max_deletes_count, 12);
+	config_free(c);
+	c = fixture_config("flows: {contacts: {max_deletes: 100%}}\n", &p);
+	assert_true(config_flow(c, "contacts")->max_deletes_share == 1);
+	config_free(c);
+	c = fixture_config("flows: {contacts: {max_deletes: 0}}\n", &p);
+	assert_int_equal(config_flow(c, "contacts")->max_deletes_count, 0);
+	config_free(c);
+}
+
 /* The overlay must be refused, with the word. */
 static void refused(const char *overlay, const char *word)
 {
@@ -56,6 +112,26 @@ SHOWS(mistakes_are_refused_by_name)
 	refused("flows: {email-events: {files: {sending: {columns: {id: ~}}}}}\n", "id");
 	refused("flows: {email-events: {activities: {opened: {table: x}}}}\n", "opened");
 	refused("topics: {partitions: 0}\n", "partitions");
+	refused("flows: {contacts: {max_deletes: 101%}}\n", "max_deletes");
+	refused("flows: {contacts: {max_deletes: -1}}\n", "max_deletes");
+	refused("flows: {contacts: {max_deletes: 5%%}}\n", "max_deletes");
+	refused("flows: {contacts: {max_deletes: \"%\"}}\n", "max_deletes");
+	refused("flows: {contacts: {poll: {min: 2m, max: 1m}}}\n",
+		"\"min\" is longer than \"max\"");
+	refused("flows: {contacts: {overlap: 5m}}\n", "overlap");
+	refused("flows: {contacts: {page_size: 5001}}\n", "page_size");
+	refused("flows: {contacts: {links: profile}}\n", "links");
+	refused("flows: {contacts: {fields: []}}\n", "fields");
+	refused("flows: {contacts: {address: filter}}\n", "address_filter");
+	refused("flows: {contacts: {address_filter: {name: a, parameter: b}}}\n",
+		"address: filter");
+	refused("flows: {contacts: {address: filter, address_filter: {name: a}}}\n", "parameter");
+	refused("flows: {contacts: {deactivate: {cusStatus: gone}}}\n", "deletes: deactivate");
+	refused("flows: {contacts: {deletes: deactivate, deactivate: [a]}}\n", "deactivate");
+	refused("flows: {contacts: {deletes: deactivate, deactivate: {}}}\n", "deactivate");
+	refused("flows: {\"\": {kind: contacts}}\n", "name");
+	refused("flows: {contacts: 5}\n", "a flow is a mapping");
+	refused("flows: {another: {table: account}}\n", "kind");
 	refused("connections: {dataverse: {url: \"ftp://x\"}}\n", "https://");
 	refused("connections: {dataverse: {secret: x}}\n", "secret");
 }
@@ -167,6 +243,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(the_example_has_three_flows),
+	    cmocka_unit_test(tuning_has_the_defaults_of_the_page),
+	    cmocka_unit_test(tuning_is_taken_as_it_is_written),
 	    cmocka_unit_test(mistakes_are_refused_by_name),
 	    cmocka_unit_test(the_deletes_that_need_no_approval_are_a_share_or_a_number),
 	    cmocka_unit_test(several_mistakes_are_said_at_once),

@@ -1,6 +1,7 @@
 #include "mapping.h"
 
 #include "contacts.h"
+#include "wire.h"
 
 /* The contacts flow with only these fields. */
 static struct config *config_of(const char *fields)
@@ -88,6 +89,17 @@ SHOWS(the_eight_flags_are_these)
 	}
 }
 
+/* Whatever is made of a change can be written. */
+static void is_avro(avro_value_t *target)
+{
+	struct buffer out = BUFFER(1 << 20);
+	struct error err;
+
+	if (wire_encode(1, target, &out, &err) != OK)
+		fail_msg("no Avro: %s", err.text);
+	buffer_free(&out);
+}
+
 /* Maps one row, given as JSON of the source record's row; returns the target's row. */
 static enum result map(const char *fields, const char *row, char *out, size_t size,
 		       struct error *err)
@@ -117,6 +129,7 @@ static enum result map(const char *fields, const char *row, char *out, size_t si
 	struct mapped_change change;
 	r = mapping_apply(m, &source, false, &target, &change, err);
 	if (r == OK) {
+		is_avro(&target);
 		json = record_to_json(&target);
 		char *text = cJSON_PrintUnformatted(cJSON_GetObjectItem(json, "row"));
 		snprintf(out, size, "%s", text);
@@ -252,7 +265,7 @@ SHOWS(a_delete_stays_a_delete)
 }
 
 /* What these keys of the flow make of a change; "delete" and "tombstone" as the topic gets them. */
-static const char *becomes(const char *flow, const char *change, bool *passes)
+static const char *becomes(const char *flow, const char *change, bool lacks, bool *passes)
 {
 	char overlay[500];
 	struct problems p = {0};
@@ -271,9 +284,10 @@ static const char *becomes(const char *flow, const char *change, bool *passes)
 	cJSON *json = cJSON_Parse(change);
 	assert_int_equal(record_from_json(json, &source, &err), OK);
 	cJSON_Delete(json);
-	assert_int_equal(mapping_apply(m, &source, false, &target, &out, &err), OK);
+	assert_int_equal(mapping_apply(m, &source, lacks, &target, &out, &err), OK);
 	const char *what = "nothing";
 	if (out.emit) {
+		is_avro(&target);
 		change_get_head(&target, &head);
 		what = head.op == CHANGE_DELETE	  ? out.tombstone ? "delete, tombstone" : "delete"
 		       : head.op == CHANGE_UPDATE ? "update"
@@ -306,6 +320,8 @@ SHOWS(a_key_is_forgotten_only_behind_a_delete)
 	    {"deletes: ignore", merged, "nothing", false},
 	    {"deletes: deactivate, deactivate: {cusStatus: gone}", gone, "update", false},
 	    {"deletes: deactivate, deactivate: {cusStatus: gone}", merged, "update", false},
+	    {"deletes: deactivate, deactivate: {cusStatus: gone, location.city: none}", out,
+	     "upsert", false},
 	    {"filter: {column: firstname, is: Bob}", out, "nothing", true},
 	    {"filter: {column: firstname, is: Bob}, filtered_out: delete", out, "delete, tombstone",
 	     true},
@@ -314,11 +330,22 @@ SHOWS(a_key_is_forgotten_only_behind_a_delete)
 
 	for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
 		bool passes;
-		const char *what = becomes(rows[i].flow, rows[i].change, &passes);
+		const char *what = becomes(rows[i].flow, rows[i].change, false, &passes);
 		if (strcmp(what, rows[i].becomes) || passes != rows[i].passes)
 			fail_msg("%s: %s, and a tombstone %s", rows[i].flow, what,
 				 passes ? "passes" : "stays out");
 	}
+}
+
+SHOWS(a_row_without_a_column_of_the_filter_is_not_judged)
+{
+	static const char row[] = "{\"op\":\"upsert\",\"id\":\"a\",\"epoch\":1,\"version\":2,"
+				  "\"observed_at\":5,\"origin\":\"delta\",\"row\":{}}";
+	static const char flow[] = "filter: {column: firstname, is: Bob}, filtered_out: delete";
+	bool passes;
+
+	assert_string_equal(becomes(flow, row, false, &passes), "delete, tombstone");
+	assert_string_equal(becomes(flow, row, true, &passes), "nothing");
 }
 
 SHOWS(an_extractor_selects_what_is_mapped_and_no_more)
@@ -335,6 +362,11 @@ SHOWS(an_extractor_selects_what_is_mapped_and_no_more)
 	assert_string_equal(columns[0], "firstname");
 	assert_string_equal(columns[1], "lastname");
 	assert_string_equal(columns[2], "merged"); /* who lost a merge must be known */
+	const char *const *attributes = mapping_attributes(m, &n);
+	assert_int_equal(n, 3);
+	assert_string_equal(attributes[0], "cusStatus");
+	assert_string_equal(attributes[1], "firstName");
+	assert_string_equal(attributes[2], "lastName");
 	mapping_free(m);
 	config_free(c);
 }
@@ -377,6 +409,7 @@ int main(void)
 	    cmocka_unit_test(money_fits_a_text_exactly_and_a_number_nearly),
 	    cmocka_unit_test(a_delete_stays_a_delete),
 	    cmocka_unit_test(a_key_is_forgotten_only_behind_a_delete),
+	    cmocka_unit_test(a_row_without_a_column_of_the_filter_is_not_judged),
 	    cmocka_unit_test(an_extractor_selects_what_is_mapped_and_no_more),
 	    cmocka_unit_test(the_same_mapping_makes_the_same_schema),
 	};
