@@ -120,7 +120,8 @@ struct loop {
 	struct outcome *outcomes, **outcomes_end;
 	size_t outcome_count;
 	mono_time committed_at, aborted_at;
-	bool commit_now; /* a record waits for a lease */
+	bool commit_now;		       /* a record waits for a lease */
+	char refused_topic[PIPELINE_NAME_MAX]; /* of a commit: whose message failed first */
 	struct buffer encoded;
 
 	rd_kafka_message_t *stalled;
