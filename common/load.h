@@ -100,6 +100,7 @@ struct loop {
 	struct job *waiting;
 	bool retries_next; /* new records and retries take turns */
 	size_t in_flight;
+	struct load_limits limits;
 	struct governor governor;
 	bool breaker_told;
 
@@ -115,7 +116,7 @@ struct loop {
 	size_t parent_count;
 	bool arrivals_from_start;
 	mono_time parked_looked, parked_tried;
-	bool day_full_told;
+	bool day_full_told, day_calls_told;
 
 	struct outcome *outcomes, **outcomes_end;
 	size_t outcome_count;
@@ -180,6 +181,13 @@ void load_take_answers(struct loop *l);
 void load_release_partition(struct loop *l, int32_t partition);
 int64_t load_next_wait(struct loop *l, mono_time now);
 void load_free_jobs(struct loop *l);
+
+/* load_day.c: rows_per_day and max_requests_per_day. */
+bool load_day_has_rows(struct loop *l);
+void load_day_row(struct loop *l, int32_t partition);
+/* Tells the governor whether a request may go out; before requests are made. */
+void load_day_turn(struct loop *l, mono_time now);
+void load_day_call(struct loop *l);
 
 /* load_outcome.c: what came of a record is remembered, and its item is finished. */
 /* Must it be written?  e: what the target has; deleted where nothing is known. */

@@ -104,6 +104,7 @@ static enum result run_loop(struct loop *l)
 		mono_time now = mono_now();
 		notice_a_freeze(l, now);
 		load_set_limits(l, now);
+		load_day_turn(l, now);
 		load_send(l, now);
 		load_park_turn(l, now);
 		if (load_commit_is_due(l, now) && l->broken == OK) {
@@ -242,10 +243,9 @@ static void close_all(struct loop *l)
 
 static void set_limits(struct loop *l)
 {
-	struct governor_limits limits = l->loader->limits(l->stage, l->state);
-
-	governor_init(&l->governor, &limits, l->polled);
-	l->window_max = 2 * l->batch_max * limits.max_in_flight;
+	l->limits = l->loader->limits(l->stage, l->state);
+	governor_init(&l->governor, &l->limits.governor, l->polled);
+	l->window_max = 2 * l->batch_max * l->limits.governor.max_in_flight;
 	if (l->window_max > LOAD_WINDOW_MAX)
 		l->window_max = LOAD_WINDOW_MAX;
 	if (l->window_max < WINDOW_MIN)

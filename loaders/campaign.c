@@ -54,16 +54,17 @@ static enum result campaign_open(struct stage *s, void **state, struct error *er
 	return OK;
 }
 
-static struct governor_limits campaign_limits(const struct stage *s, void *state)
+static struct load_limits campaign_limits(const struct stage *s, void *state)
 {
 	(void)state;
 	const struct connection *c = &s->config->campaign;
-	return (struct governor_limits){(size_t)s->flow->max_in_flight, c->max_requests_per_second,
-					c->max_requests_per_day};
+	return (struct load_limits){{(size_t)s->flow->max_in_flight, c->max_requests_per_second},
+				    c->max_requests_per_day};
 }
 
-static enum result campaign_prepare(void *state, const rd_kafka_message_t *m,
-				    struct load_record *out, struct error *err)
+/* *change: NULL of a tombstone. */
+static enum result read_change(struct campaign_loader *l, const rd_kafka_message_t *m,
+			       avro_value_t **change, struct load_record *out, struct error *err)
 {
 	struct campaign_loader *l = state;
 	struct change_head head;

@@ -185,3 +185,33 @@ def test_the_budget_of_a_second_holds(case):
     case.wait(lambda: sum(topic.calls().values()) >= first + 200, 20, "200 calls more")
     rate = (sum(topic.calls().values()) - first) / (time.monotonic() - began)
     expect(rate < 60, f"{rate:.0f} requests a second")
+
+
+def test_the_budget_of_a_day_survives_kills_and_is_shared(case):
+    """max_requests_per_day is used up by one loader, which is killed; two that come after it send
+    nothing more on that day, and nothing is rejected."""
+    case.setup("contacts", contacts=1, overlay={
+        "flows": {"contacts": {"on_unknown": "post"}},
+        "connections": {"campaign": {"max_requests_per_day": 40}}})
+    topic = Changes(case, "profile")
+    topic.clear()
+    for i in range(100):
+        topic.add(f"k{i}", 1, row={"cusJobTitle": "1"})
+    topic.send()
+    stages = [topic.start("first")]
+
+    def full(stage):
+        case.wait(lambda: "max_requests_per_day is reached" in case.log(stage), 30, "the budget")
+    full(stages[0])
+    used = sum(topic.calls().values())
+    expect(used == 40, f"{used} requests")
+    committed = case.status("contacts")["load-campaign"]["total"]["calls"]
+    case.wait(lambda: case.status("contacts")["load-campaign"]["total"]["calls"] == used, 20,
+              f"all calls to be committed, not {committed}")
+    stages[0].kill()
+    stages = [topic.start("second"), topic.start("third")]
+    for stage in stages:
+        full(stage)
+    case.wait(lambda: all("msg=progress" in case.log(s) for s in stages), 30, "both to work a while")
+    expect(sum(topic.calls().values()) == used, f"{topic.calls()} after a kill, not {used}")
+    expect(not topic.rejected(), "something was rejected")
