@@ -52,7 +52,8 @@ bool load_day_has_rows(struct loop *l)
 	int64_t limit = l->stage->flow->rows_per_day;
 	bool has = !limit || room(l, limit, rows_of);
 
-	tell(has, &l->day_full_told, "rows_per_day is reached: the rest waits for the next day (UTC)", limit);
+	tell(has, &l->day_full_told,
+	     "rows_per_day is reached: the rest waits for the next day (UTC)", limit);
 	return has;
 }
 
@@ -67,7 +68,8 @@ void load_day_turn(struct loop *l, mono_time now)
 	int64_t limit = l->limits.per_day;
 	bool has = !limit || room(l, limit, calls_of);
 
-	tell(has, &l->day_calls_told, "max_requests_per_day is reached: the rest waits for the next day (UTC)", limit);
+	tell(has, &l->day_calls_told,
+	     "max_requests_per_day is reached: the rest waits for the next day (UTC)", limit);
 	governor_day(&l->governor, has, mono_add(now, DAY_MS - wall_now().ms % DAY_MS));
 }
 
