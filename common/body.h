@@ -13,6 +13,7 @@
 
 #include <cjson/cJSON.h>
 
+#include "buffer.h"
 #include "mapping.h"
 
 /* Objects without the key. */
@@ -25,5 +26,10 @@ struct body {
 enum result body_of(const struct mapping *m, const avro_value_t *change, struct body *out,
 		    struct error *err);
 void body_free(struct body *b);
+
+/* Of what body_of() puts into patch, and of links that are left to the loader: equal hashes, equal
+ * patches.  Makes none of it: an eighth of the work. */
+enum result body_hash(const struct mapping *m, const avro_value_t *change, struct buffer *scratch,
+		      uint64_t *out, struct error *err);
 
 #endif

@@ -193,7 +193,9 @@ void load_day_call(struct loop *l);
 /* Must it be written?  e: what the target has; deleted where nothing is known. */
 enum loaded_verdict load_judge(struct loop *l, int32_t partition, const void *key, size_t key_len,
 			       const struct load_item *it, struct loaded_entry *e);
-bool load_needless(struct loop *l, struct window_item *slot, struct loaded_entry *was);
+/* Nothing is to be written: the target has it, or something newer.  That is counted and remembered. */
+bool load_needless(struct loop *l, int32_t partition, const void *key, size_t key_len,
+		   const struct load_item *it, struct loaded_entry *was);
 void load_written(struct loop *l, const struct window_item *slot, const struct load_job *job);
 void load_park(struct loop *l, struct window_item *slot, const struct load_job *job);
 void load_reject(struct loop *l, struct window_item *slot, const struct load_job *job,

@@ -95,6 +95,11 @@ struct loader {
 	 * away. record NULL with OK: nothing needs to be done. */
 	enum result (*prepare)(void *state, const rd_kafka_message_t *msg, struct load_record *out,
 			       struct error *err);
+	/* With memory: what prepare() says of a message, but for the record itself, consent and
+	 * parent, in a fraction of the time: enough to know that nothing needs to be written.  Any
+	 * other result than OK: prepare() will say why. */
+	enum result (*glance)(void *state, const rd_kafka_message_t *msg, struct load_record *out,
+			      struct error *err);
 	/* A delete of a key, for a sweep. NULL: the target keeps what the source has no more. */
 	void *(*remove)(void *state, const void *key, size_t key_len);
 	/* The later record is to be written instead of both: takes over from the earlier one what

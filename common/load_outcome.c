@@ -145,19 +145,18 @@ enum loaded_verdict load_judge(struct loop *l, int32_t partition, const void *ke
 			    !it->no_skip && it->input_offset >= p->no_skip_below);
 }
 
-/* Writes nothing for what the target has, and nothing older than it has. */
-bool load_needless(struct loop *l, struct window_item *slot, struct loaded_entry *was)
+bool load_needless(struct loop *l, int32_t partition, const void *key, size_t key_len,
+		   const struct load_item *it, struct loaded_entry *was)
 {
-	const struct load_item *it = slot->payload;
 	struct loaded_entry e;
-	enum loaded_verdict v = load_judge(l, slot->partition, slot->key, slot->key_len, it, &e);
+	enum loaded_verdict v = load_judge(l, partition, key, key_len, it, &e);
 
 	*was = e;
 	if (it->swept)
 		return was->deleted || e.met; /* it came back in the meantime */
 	if (v == LOADED_WRITE)
 		return false;
-	load_count(l, slot->partition, v == LOADED_OLDER ? COUNT_OLDER : COUNT_UNCHANGED, 1);
+	load_count(l, partition, v == LOADED_OLDER ? COUNT_OLDER : COUNT_UNCHANGED, 1);
 	bool newer = v == LOADED_UNCHANGED && !it->r.tombstone &&
 		     (it->r.epoch != e.epoch || it->r.version != e.version);
 	if (newer) {
@@ -167,10 +166,8 @@ bool load_needless(struct loop *l, struct window_item *slot, struct loaded_entry
 	e.offset = later_of(e.offset, it->input_offset);
 	e.met = true;
 	/* A later version of the same content is remembered, so that one between is older. */
+	loaded_put(load_partition(l, partition)->loaded, key, key_len, &e);
 	if (newer)
-		remember(l, slot, &e);
-	else
-		loaded_put(load_partition(l, slot->partition)->loaded, slot->key, slot->key_len,
-			   &e);
+		load_keep_state(l, partition, key, key_len, &e);
 	return true;
 }

@@ -337,7 +337,8 @@ static struct job *next_ready(struct loop *l, mono_time now)
 			load_reject(l, slot, NULL, it->why);
 			continue;
 		}
-		if (l->loader->memory && load_needless(l, slot, &was)) {
+		if (l->loader->memory &&
+		    load_needless(l, slot->partition, slot->key, slot->key_len, it, &was)) {
 			load_finish(l, slot);
 			continue;
 		}
