@@ -50,9 +50,10 @@ void load_written(struct loop *l, const struct window_item *slot, const struct l
 	}
 	e.deleted = it->r.is_delete;
 	e.hash = it->r.is_delete ? (uint64_t)it->r.observed_ms : it->r.hash;
-	/* A delete keeps the parent's name: a child that cannot be seen is deleted when the
-	 * parent is there. */
-	e.parent = it->r.is_delete ? e.parent : it->r.parent;
+	/* What says only a part keeps the parent's name: a child that cannot be seen is deleted
+	 * when the parent is there. */
+	if (!it->r.partial || it->r.parent)
+		e.parent = it->r.parent;
 	e.unsure = !it->r.is_delete && job->outcome == LOAD_NOTHING;
 	e.consent = it->r.partial ? e.consent | it->r.consent : it->r.consent;
 	remember(l, slot, &e);
@@ -165,8 +166,8 @@ bool load_needless(struct loop *l, int32_t partition, const void *key, size_t ke
 	}
 	e.offset = later_of(e.offset, it->input_offset);
 	e.met = true;
-	/* A later version of the same content is remembered, so that one between is older. */
 	loaded_put(load_partition(l, partition)->loaded, key, key_len, &e);
+	/* A later version of the same content is remembered, so that one between is older. */
 	if (newer)
 		load_keep_state(l, partition, key, key_len, &e);
 	return true;
