@@ -98,7 +98,7 @@ class Changes:
                 continue
             text = b"".join(k.encode() + b"<K>" + (v or b"") + b"<M>" for k, v in some)
             subprocess.run(["kcat", "-b", self.case.env["KAFKA_BROKERS"], "-P", "-t", self.topic,
-                            *where, "-K", "<K>", "-D", "<M>",
+                            "-X", "message.max.bytes=9437184", *where, "-K", "<K>", "-D", "<M>",
                             *(["-Z"] if null else [])], input=text, check=True)
         self.messages = []
         return self

@@ -205,6 +205,8 @@ def test_a_frozen_loader_does_not_bring_back_an_old_version(case):
     wait_until(lambda: case.campaign_box.count(status=503) >= 1, 20, "the late answer")
     case.dynamics.update("contacts", case.dynamics.rows("contacts")[8]["contactid"], {"jobtitle": "3"})
     case.agree(30)
+    end = time.monotonic() + 4  # a retry would be out by then
+    wait_until(lambda: time.monotonic() > end, 10, "a while")
     expect(titles(case, key) == ["1", "2"], f"writes of the key: {titles(case, key)}")
 
 
@@ -225,6 +227,28 @@ def test_a_loader_that_lets_go_waits_for_what_is_out(case):
     case.agree(40)
     twice = [i for i in ids if titles(case, i) != ["1"]]
     expect(not twice, f"{len(twice)} of 60 records were written more than once")
+
+
+def test_a_loader_that_is_stopped_with_a_request_out_leaves_word_of_it(case):
+    """A request is out for longer than a stop waits: the next loader knows of it, and waits until it has
+    landed before it writes."""
+    topic = Changes(case.setup("contacts", contacts=1, overlay=SLOW), "profile")
+    stage = topic.start("first")
+    topic.put("k", 1, cusJobTitle="1").drained()
+    case.campaign_box.fault(method="PATCH", path="*/profile/k", delay_ms=14000, count=1)
+    topic.put("k", 2, cusJobTitle="2")
+    case.wait(lambda: case.status("contacts")["load-campaign"]["backlog"] > 0, 10, "it to be out")
+    end = time.monotonic() + 1
+    case.wait(lambda: time.monotonic() > end, 5, "a moment")
+    stage.signal(signal.SIGTERM)
+    case.world_env.stages.remove(stage)
+    wait_until(lambda: not stage.running(), 20, "it to stop")
+    topic.put("k", 3, cusJobTitle="3")
+    after = topic.start("next")
+    topic.drained(60)
+    expect("left requests behind" in case.log(after), "no word of it")
+    seen = [h["body"]["cusJobTitle"] for h in topic.history("k")]
+    expect(seen[-1] == "3" and seen == sorted(seen), f"writes: {seen}")
 
 
 def test_a_late_refusal_while_a_second_loader_joins_is_not_sent_again(case):
@@ -315,6 +339,18 @@ def test_large_records_pass_or_are_dead_letters(case):
     change = case.dynamics.rows("contacts")[1]["contactid"]
     case.dynamics.update("contacts", change, {"jobtitle": "1"})
     wait_until(lambda: title(case, change) == "1", 40, "the flow to go on")
+
+
+def test_a_body_larger_than_the_loader_takes_is_a_dead_letter(case):
+    """Four and a half megabytes in one attribute: rejected, never sent cut off."""
+    topic = Changes(case.setup("contacts", contacts=1), "profile")
+    topic.start()
+    topic.put("k", 1, cusJobTitle="1").drained()
+    topic.clear().put("k", 2, cusJobTitle="x" * 4500000)
+    case.wait(lambda: len(topic.rejected()) == 1, 20, "the dead letter")
+    expect("too-large" in headers(case, DEAD), "no reason")
+    topic.put("k", 3, cusJobTitle="3").drained()
+    expect(topic.calls() == {"PATCH": 1} and len(topic.history("k")) == 2, f"{topic.calls()}")
 
 
 # ---- kills and rebalances ----------------------------------------------------------------------------

@@ -169,6 +169,13 @@ def test_another_number_of_partitions_ends_with_100(case):
     wait_until(lambda: not stage.running(), 20, "the loader to end")
     log = case.log(stage)
     expect(stage.process.returncode == 100 and "loaded.profile has 4 partitions" in log, log[-500:])
+    for own in ("loaded", "parked"):
+        topics(case, "--alter", "--topic", case.topic(f"{own}.profile"), "--partitions", "8")
+    stage = topic.start("both")
+    case.world_env.stages.remove(stage)
+    wait_until(lambda: not stage.running(), 20, "the loader to end")
+    log = case.log(stage)
+    expect(stage.process.returncode == 100 and "had 4 partitions, now it has 8" in log, log[-500:])
 
 
 def test_adopted_keys_are_updated_and_never_inserted(case):
@@ -314,6 +321,7 @@ def test_way_5_a_frozen_loader_writes_nothing_when_it_wakes(case):
         topic.add(key, 4, row={"cusJobTitle": "4"})
     topic.send().drained()
     never_back(topic, keys)
+    expect("the process stood still" in case.log(frozen), "it did not notice")
 
 
 def test_way_6_nothing_deleted_comes_back(case):
@@ -388,6 +396,8 @@ def test_a_complete_replay_sweeps_what_its_topic_has_no_more(case):
     topic = profiles(case)
     for i in range(40):
         topic.add(f"k{i}", 1, row={"cusJobTitle": "1"})
+    for version in range(2, 32):  # its offset becomes a large one
+        topic.add("k9", version, row={"cusJobTitle": "1"})
     topic.send().drained()
     case.stages[-1].stop()
     # What a topic looks like whose deletes are all compacted away.
@@ -398,7 +408,7 @@ def test_a_complete_replay_sweeps_what_its_topic_has_no_more(case):
     path = case.world.write(f"config/{case.name}.keys", "adopted\n")
     case.tideway("adopt", "--flow", "contacts", "--keys", path)
     for i in range(10):
-        topic.add(f"k{i}", 1, row={"cusJobTitle": "1"})
+        topic.add(f"k{i}", 31 if i == 9 else 1, row={"cusJobTitle": "1"})
     topic.send()
 
     def replay(name, *words):
@@ -418,6 +428,7 @@ def test_a_complete_replay_sweeps_what_its_topic_has_no_more(case):
     case.stages[-1].stop()
     topic.clear().start("after")
     topic.costs("a start after the sweep")
+    topic.tombstone("k9").send().costs("a tombstone, at an offset below those of the old topic", DELETE=1)
 
 
 # ---- order and coalescing --------------------------------------------------------------------------
