@@ -20,6 +20,10 @@
 #include "log.h"
 #include "transaction.h"
 
+/* librdkafka (2.0.2) sleeps up to a second when its queue is full, and unchanged records empty it
+ * sooner: this many are a second's worth, and 90 MiB at full rate (measured; ARCHITECTURE.md). */
+#define LOAD_PREFETCH "160000"
+
 enum { WINDOW_MIN = 1000, OPEN_TRIES = 10 };
 
 struct partition *load_partition(struct loop *l, int32_t id)
@@ -171,8 +175,10 @@ static void wake_by(struct loop *l, rd_kafka_t *rk)
 static enum result start(struct loop *l, struct error *err)
 {
 	struct stage *s = l->stage;
-	struct kafka_callbacks reading = {
-	    .log = stage_log_kafka, .rebalance = load_on_rebalance, .opaque = l};
+	struct kafka_callbacks reading = {.log = stage_log_kafka,
+					  .rebalance = load_on_rebalance,
+					  .opaque = l,
+					  .prefetch = LOAD_PREFETCH};
 	struct kafka_callbacks writing = {
 	    .log = stage_log_kafka, .delivered = load_on_delivered, .opaque = l};
 	char id[PIPELINE_NAME_MAX + 40], text[37];
@@ -306,8 +312,7 @@ int load_main(int argc, char **argv, const struct loader *l)
 				  .synopsis = l->synopsis,
 				  .run = run,
 				  .arg = (void *)l};
-	/* librdkafka's threads allocate what ours frees: with an arena a thread that costs twice the
-	 * processor and half as much memory again (measured; ARCHITECTURE.md). */
+	/* librdkafka's threads allocate what ours frees; an arena a thread keeps it. */
 	mallopt(M_ARENA_MAX, 1);
 	return stage_main(argc, argv, &p);
 }
