@@ -13,6 +13,7 @@
 
 #include <cjson/cJSON.h>
 
+#include "buffer.h"
 #include "mapping.h"
 
 /* Objects without the key. */
@@ -31,10 +32,9 @@ void body_free(struct body *b);
 bool body_needs(const struct field_config *link);
 const char *body_parent(const struct field_config *link, const avro_value_t *row);
 
-/* What a loader remembers of a write: the text of the patch, whether a record is made that is not there,
- * and one after the other the keys of parents, because with mode: pkey they do not stand in the text.
- * `on: create` members are no part of it: a change of them alone is none. */
-uint64_t body_hash(const char *patch, bool makes);
-uint64_t body_hash_parent(uint64_t hash, const char *key);
+/* Of what body_of() puts into patch, and of links that are left to the loader: equal hashes, equal
+ * patches.  Makes none of it: an eighth of the work. */
+enum result body_hash(const struct mapping *m, const avro_value_t *change, struct buffer *scratch,
+		      uint64_t *out, struct error *err);
 
 #endif

@@ -73,6 +73,7 @@ static const struct {
     {"RST-", REJECT, "refused"},
     {"XTK-", REJECT, "refused"},
     {"PGS-", REJECT, "refused"},
+    {"An error has occurred - please contact", RETRY, CAMPAIGN_UNEXPLAINED}, /* v8 */
 };
 
 static enum result by_text(int status, const char *body, const char *message, struct error *err)

@@ -39,12 +39,14 @@ size_t campaign_headers(const struct campaign *c, const char *headers[HTTP_HEADE
  *   OK      2xx, but not with a page of HTML
  *   RETRY   no answer, 401, 403, 429, gateway errors: as long as it takes.
  *           "referenced": a delete of a record that others still refer to.
- *           CAMPAIGN_UNKNOWN: no documented text; also v8's error without an explanation, which is
- *           all it says of duplicate keys and bad values
+ *           CAMPAIGN_UNKNOWN: no documented text.
+ *           CAMPAIGN_UNEXPLAINED: v8's error without a reason, which is all it says of duplicate
+ *           keys and bad values
  *   REJECT  reason "not-found": no record with this key; "duplicate-key": there is one already;
  *           "bad-pkey"; anything else: this body will never be accepted
  *   FATAL   the resource or its identification key do not exist */
 #define CAMPAIGN_UNKNOWN "unknown-answer"
+#define CAMPAIGN_UNEXPLAINED "unexplained"
 enum result campaign_answer(const struct http_response *res, mono_time now, struct error *err);
 
 /* One record by its key, for who wants to compare.  *json is NULL with OK when there is none. */

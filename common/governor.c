@@ -12,8 +12,7 @@ enum {
 	OPEN_FIRST_MS = 1000,
 	OPEN_MAX_MS = 60000,
 	QUOTA_PAUSE_MS = 1000, /* a 429 without Retry-After */
-	DAY_MS = 86400000,
-	CALM_MS = 20000, /* without a 429 so long, the pace looks for a larger quota */
+	CALM_MS = 20000,       /* without a 429 so long, the pace looks for a larger quota */
 };
 /* Gain: requests a second, each second, divided by the pace.  Who is slow gains more, so that
  * shares become equal also between two 429 (the bucket of a quota makes those rare). */
@@ -27,7 +26,6 @@ void governor_init(struct governor *g, const struct governor_limits *limits, mon
 	g->window = (double)limits->max_in_flight;
 	g->filled = now;
 	g->budget = 1;
-	g->day_ends = mono_add(now, DAY_MS);
 	g->slot = now.ms / GOVERNOR_SLOT_MS;
 }
 
@@ -90,17 +88,13 @@ bool governor_may_send(struct governor *g, mono_time now, int64_t *wait_ms)
 	int64_t wait = 0;
 
 	refill(g, now);
-	if (!mono_until(now, g->day_ends)) {
-		g->day_ends = mono_add(now, DAY_MS);
-		g->today = 0;
-	}
 	if (g->breaker == BREAKER_OPEN && !mono_until(now, g->open_until))
 		g->breaker = BREAKER_PROBING;
 	if (g->breaker == BREAKER_OPEN)
 		wait = mono_until(now, g->open_until);
 	if (mono_until(now, g->floor) > wait)
 		wait = mono_until(now, g->floor);
-	if (!wait && g->limits.per_day && g->today >= g->limits.per_day)
+	if (!wait && g->day_full)
 		wait = mono_until(now, g->day_ends);
 	if (!wait && g->limits.per_second && g->budget < 1)
 		wait = 1 + (int64_t)((1 - g->budget) * 1000 / (double)g->limits.per_second);
@@ -118,7 +112,6 @@ void governor_sent(struct governor *g, mono_time now)
 {
 	refill(g, now);
 	g->in_flight++;
-	g->today++;
 	g->budget -= 1;
 	g->tokens -= 1;
 }
@@ -158,6 +151,12 @@ static void failed(struct governor *g, mono_time now)
 	g->breaker = BREAKER_OPEN;
 	g->open_until = mono_add(now, g->open_ms);
 	g->window = 1; /* what comes back from being away is met gently */
+}
+
+void governor_day(struct governor *g, bool room, mono_time ends)
+{
+	g->day_full = !room;
+	g->day_ends = ends;
 }
 
 void governor_pause(struct governor *g, mono_time until)

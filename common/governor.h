@@ -10,7 +10,7 @@
  *   floor      Retry-After: before that time nothing is sent, by nobody of this process
  *   breaker    ten failures without a good answer between them open it: nothing is sent for a
  *              while (1 s, doubling to 60 s), then one request tries
- * and a budget a day, counted from the process's start.
+ * and a budget a day, which its caller counts: it outlives the process.
  */
 #ifndef TIDEWAY_GOVERNOR_H
 #define TIDEWAY_GOVERNOR_H
@@ -23,7 +23,7 @@
 
 struct governor_limits {
 	size_t max_in_flight;
-	int64_t per_second, per_day; /* 0: no limit */
+	int64_t per_second; /* 0: no limit */
 };
 
 enum governor_answer {
@@ -53,8 +53,8 @@ struct governor {
 	int64_t open_ms;
 	mono_time open_until;
 
+	bool day_full;
 	mono_time day_ends;
-	int64_t today;
 
 	/* Good answers of the last two seconds. */
 	uint32_t good[GOVERNOR_SLOTS];
@@ -74,6 +74,8 @@ void governor_sent(struct governor *g, mono_time now);
  * not_before: Retry-After, 0 when there was none. */
 void governor_answered(struct governor *g, mono_time now, mono_time sent, enum governor_answer a,
 		       mono_time not_before);
+/* May one more go out before the day ends? */
+void governor_day(struct governor *g, bool room, mono_time ends);
 /* Nothing before then: credentials that were refused. */
 void governor_pause(struct governor *g, mono_time until);
 

@@ -46,6 +46,8 @@ static rd_kafka_conf_t *conf_new(const struct config *c, rd_kafka_type_t type, c
 	for (size_t i = 0; i < sizeof defaults / sizeof *defaults && good; i++)
 		if (type == RD_KAFKA_CONSUMER ? defaults[i].consumer : defaults[i].producer)
 			good = set(conf, defaults[i].name, defaults[i].value, nowhere, err);
+	if (cb && cb->prefetch && good)
+		good = set(conf, "queued.min.messages", cb->prefetch, nowhere, err);
 	for (size_t i = 0; i < c->kafka_count && good; i++)
 		good = set(conf, c->kafka[i].name, c->kafka[i].value, c->kafka[i].at, err);
 	for (size_t i = 0; ours[i][0] && good; i++)

@@ -26,6 +26,7 @@ struct kafka_callbacks {
 	void (*delivered)(rd_kafka_t *rk, const rd_kafka_message_t *msg, void *opaque);
 	void (*error)(rd_kafka_t *rk, int err, const char *reason, void *opaque);
 	void *opaque;
+	const char *prefetch; /* records that a consumer keeps ready; NULL: librdkafka's own */
 };
 
 enum { KAFKA_TRANSACTION_TIMEOUT_MS = 10000 };

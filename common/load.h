@@ -98,6 +98,7 @@ struct loop {
 	struct job *waiting;
 	bool retries_next; /* new records and retries take turns */
 	size_t in_flight;
+	struct load_limits limits;
 	struct governor governor;
 	bool breaker_told;
 
@@ -113,12 +114,13 @@ struct loop {
 	size_t parent_count;
 	bool arrivals_from_start;
 	mono_time parked_looked, parked_tried;
-	bool day_full_told;
+	bool day_full_told, day_calls_told;
 
 	struct outcome *outcomes, **outcomes_end;
 	size_t outcome_count;
 	mono_time committed_at, aborted_at;
-	bool commit_now; /* a record waits for a lease */
+	bool commit_now;		       /* a record waits for a lease */
+	char refused_topic[PIPELINE_NAME_MAX]; /* of a commit: whose message failed first */
 	struct buffer encoded;
 
 	rd_kafka_message_t *stalled;
@@ -178,11 +180,21 @@ void load_release_partition(struct loop *l, int32_t partition);
 int64_t load_next_wait(struct loop *l, mono_time now);
 void load_free_jobs(struct loop *l);
 
+/* load_day.c: rows_per_day and max_requests_per_day. */
+bool load_day_has_rows(struct loop *l);
+void load_day_row(struct loop *l, int32_t partition);
+void load_day_row_back(struct loop *l, int32_t partition); /* it was not written after all */
+/* Tells the governor whether a request may go out; before requests are made. */
+void load_day_turn(struct loop *l, mono_time now);
+void load_day_call(struct loop *l);
+
 /* load_outcome.c: what came of a record is remembered, and its item is finished. */
 /* Must it be written?  e: what the target has; deleted where nothing is known. */
 enum loaded_verdict load_judge(struct loop *l, int32_t partition, const void *key, size_t key_len,
 			       const struct load_item *it, struct loaded_entry *e);
-bool load_needless(struct loop *l, struct window_item *slot, struct loaded_entry *was);
+/* Nothing is to be written: the target has it, or something newer.  That is counted and remembered. */
+bool load_needless(struct loop *l, int32_t partition, const void *key, size_t key_len,
+		   const struct load_item *it, struct loaded_entry *was);
 void load_written(struct loop *l, const struct window_item *slot, const struct load_job *job);
 void load_park(struct loop *l, struct window_item *slot, const struct load_job *job);
 void load_reject(struct loop *l, struct window_item *slot, const struct load_job *job,

@@ -12,6 +12,7 @@
  * Each commit also says how far the owner may send until the next one (mark.h).  An aborted
  * transaction (the group was just changing) costs nothing: the outcomes stay here and go out again.
  */
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -21,7 +22,10 @@
 #include "reject.h"
 #include "transaction.h"
 
-enum { AGAIN_AFTER_ABORT_MS = 200 };
+enum {
+	AGAIN_AFTER_ABORT_MS = 200,
+	LONG_MS = KAFKA_TRANSACTION_TIMEOUT_MS / 2, /* a message timed out */
+};
 
 static struct outcome *keep(struct loop *l, int kind, int32_t partition, int64_t offset,
 			    const void *key, size_t key_len)
@@ -120,6 +124,11 @@ void load_on_delivered(rd_kafka_t *rk, const rd_kafka_message_t *msg, void *opaq
 	struct loop *l = opaque;
 
 	(void)rk;
+	/* What is only thrown away with the transaction is not the cause. */
+	if (msg->err && msg->err != RD_KAFKA_RESP_ERR__PURGE_QUEUE &&
+	    msg->err != RD_KAFKA_RESP_ERR__PURGE_INFLIGHT && !*l->refused_topic)
+		snprintf(l->refused_topic, sizeof l->refused_topic, "%s",
+			 rd_kafka_topic_name(msg->rkt));
 	/* A parked record is found again by its place.  What was not written makes the
 	 * transaction fail, which is where errors are seen. */
 	if (!msg->err && l->parked && !strcmp(rd_kafka_topic_name(msg->rkt), l->parked_name))
@@ -293,6 +302,46 @@ bool load_commit_is_due(struct loop *l, mono_time now)
 	       l->outcome_count >= LOAD_OUTCOMES_MAX;
 }
 
+/* What was done cannot be written down: to go on would be to work for ever and never get on. */
+static enum result refused(struct loop *l, const struct error *why)
+{
+	struct error err;
+	char topics[3 * PIPELINE_NAME_MAX + 40];
+
+	snprintf(topics, sizeof topics, "%s", l->refused_topic);
+	if (!*topics) /* it was refused before a message was sent, and it is not said which */
+		snprintf(topics, sizeof topics, "one of %s, %s, %s", l->stage->self->rejected,
+			 l->loaded_name, l->parked_name);
+	error_restart(
+	    &err, why->reason,
+	    "%s: what is done cannot be written to %s, so offsets stay where they are. "
+	    "`tideway topics create` says what is wrong with topics; else it is the rights "
+	    "of this user",
+	    why->text, topics);
+	return load_give_up(l, &err);
+}
+
+/* A topic that is gone looks as a broker does that is away: messages to it time out. */
+static void look_for_topics(struct loop *l)
+{
+	const char *const topics[] = {l->stage->self->rejected, l->loaded_name, l->parked_name};
+	struct error err;
+
+	for (size_t i = 0; i < sizeof topics / sizeof *topics; i++) {
+		int n = 0;
+		if (!*topics[i] || (i == 1 && !l->loader->memory) || (i == 2 && !l->parked))
+			continue;
+		if (kafka_partitions(l->watcher, topics[i], &n, &err) != OK)
+			return;
+		if (n)
+			continue;
+		error_restart(&err, TRANSACTION_REFUSED, "the topic %s is gone", topics[i]);
+		snprintf(l->refused_topic, sizeof l->refused_topic, "%s", topics[i]);
+		refused(l, &err);
+		return;
+	}
+}
+
 enum result load_commit(struct loop *l)
 {
 	mono_time now = mono_now();
@@ -303,6 +352,7 @@ enum result load_commit(struct loop *l)
 
 	l->committed_at = now;
 	l->commit_now = false;
+	*l->refused_topic = 0;
 	for (const struct outcome *o = l->outcomes; o && !count; o = o->next)
 		count += goes_out(l, o);
 	if (!count && !offsets->cnt) {
@@ -334,6 +384,10 @@ enum result load_commit(struct loop *l)
 		l->aborted++;
 		l->aborted_at = now;
 		log_info("transaction aborted", "why", err.text, NULL);
+		if (mono_now().ms - now.ms > LONG_MS)
+			look_for_topics(l);
+	} else if (!strcmp(err.reason, TRANSACTION_REFUSED)) {
+		refused(l, &err);
 	} else {
 		load_give_up(l, &err);
 	}

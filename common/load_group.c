@@ -13,6 +13,7 @@
  * Given up: nothing more is sent, what is out is waited for (bounded), what is finished is
  * committed, then the partition goes.  Lost: nothing is committed, all is forgotten.
  */
+#include <malloc.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -249,6 +250,7 @@ static void assigned(struct loop *l, rd_kafka_topic_partition_list_t *partitions
 		r = take_over(l, &partitions->elems[i], &err);
 	if (r != OK)
 		load_give_up(l, &err);
+	malloc_trim(0); /* what reading the state took */
 	rd_kafka_error_t *e = rd_kafka_incremental_assign(l->consumer, partitions);
 	if (e)
 		rd_kafka_error_destroy(e);

@@ -72,11 +72,32 @@ static bool coalesce(struct loop *l, struct window_item *last, const rd_kafka_me
 	return true;
 }
 
+/* Most records of a replay say what the target has.  With nothing of its key under way such a one is
+ * done at once: nothing is sent for it, so no lease and no place in the window is needed. */
+static bool done_at_once(struct loop *l, const rd_kafka_message_t *m)
+{
+	struct load_item it = {.input_offset = m->offset};
+	struct loaded_entry was;
+	struct error err;
+
+	if (!l->loader->glance || (l->parked && parked_find(l->parked, m->key, m->key_len)) ||
+	    l->loader->glance(l->state, m, &it.r, &err) != OK ||
+	    !load_needless(l, m->partition, m->key, m->key_len, &it, &was))
+		return false;
+	window_add_done(l->window, m->partition, m->offset);
+	l->records++;
+	return true;
+}
+
 static void accept_record(struct loop *l, rd_kafka_message_t *m)
 {
 	struct load_item it;
 	struct window_item *last = window_last_of_key(l->window, m->key, m->key_len);
 
+	if (!last && done_at_once(l, m)) {
+		rd_kafka_message_destroy(m);
+		return;
+	}
 	/* The tombstone behind a delete only lets compaction forget the key. */
 	if (!m->payload && last && ((struct load_item *)last->payload)->r.is_delete) {
 		window_add_done(l->window, m->partition, m->offset);

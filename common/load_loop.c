@@ -9,6 +9,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <malloc.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -18,6 +19,10 @@
 #include "arena.h"
 #include "log.h"
 #include "transaction.h"
+
+/* librdkafka (2.0.2) sleeps up to a second when its queue is full, and unchanged records empty it
+ * sooner: this many are a second's worth, and 90 MiB at full rate (measured; ARCHITECTURE.md). */
+#define LOAD_PREFETCH "160000"
 
 enum { WINDOW_MIN = 1000, OPEN_TRIES = 10 };
 
@@ -105,6 +110,7 @@ static enum result run_loop(struct loop *l)
 		mono_time now = mono_now();
 		notice_a_freeze(l, now);
 		load_set_limits(l, now);
+		load_day_turn(l, now);
 		load_send(l, now);
 		load_park_turn(l, now);
 		if (load_commit_is_due(l, now) && l->broken == OK) {
@@ -170,8 +176,10 @@ static void wake_by(struct loop *l, rd_kafka_t *rk)
 static enum result start(struct loop *l, struct error *err)
 {
 	struct stage *s = l->stage;
-	struct kafka_callbacks reading = {
-	    .log = stage_log_kafka, .rebalance = load_on_rebalance, .opaque = l};
+	struct kafka_callbacks reading = {.log = stage_log_kafka,
+					  .rebalance = load_on_rebalance,
+					  .opaque = l,
+					  .prefetch = LOAD_PREFETCH};
 	struct kafka_callbacks writing = {
 	    .log = stage_log_kafka, .delivered = load_on_delivered, .opaque = l};
 	char id[PIPELINE_NAME_MAX + 40], text[37];
@@ -243,10 +251,9 @@ static void close_all(struct loop *l)
 
 static void set_limits(struct loop *l)
 {
-	struct governor_limits limits = l->loader->limits(l->stage, l->state);
-
-	governor_init(&l->governor, &limits, l->polled);
-	l->window_max = 2 * l->batch_max * limits.max_in_flight;
+	l->limits = l->loader->limits(l->stage, l->state);
+	governor_init(&l->governor, &l->limits.governor, l->polled);
+	l->window_max = 2 * l->batch_max * l->limits.governor.max_in_flight;
 	if (l->window_max > LOAD_WINDOW_MAX)
 		l->window_max = LOAD_WINDOW_MAX;
 	if (l->window_max < WINDOW_MIN)
@@ -309,5 +316,7 @@ int load_main(int argc, char **argv, const struct loader *l)
 				  .synopsis = l->synopsis,
 				  .run = run,
 				  .arg = (void *)l};
+	/* librdkafka's threads allocate what ours frees; an arena a thread keeps it. */
+	mallopt(M_ARENA_MAX, 1);
 	return stage_main(argc, argv, &p);
 }

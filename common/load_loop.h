@@ -12,6 +12,7 @@
  *   load_loop.c     the loop, main
  *   load_intake.c   from the topic into the window
  *   load_send.c     jobs, requests, answers
+ *   load_day.c      what may be sent on one day
  *   load_outcome.c  what came of a record
  *   load_commit.c   what is finished goes into topics, with the offsets
  *   load_group.c    partitions come and go: restoring, draining
@@ -77,6 +78,11 @@ struct load_record {
 };
 enum { LOAD_GROUPS = 8 };
 
+struct load_limits {
+	struct governor_limits governor; /* of this process */
+	int64_t per_day; /* requests of all loaders of the flow together, by UTC; 0: no limit */
+};
+
 struct loader {
 	const char *program, *synopsis;
 	bool batches; /* up to batch_size records a request, else one */
@@ -84,7 +90,7 @@ struct loader {
 	/* Its records may wait for a parent of whose arrival no topic tells: they are tried again now
 	 * and then.  The reason of the dead letter when they have waited too long; or NULL. */
 	const char *parks;
-	struct governor_limits (*limits)(const struct stage *s, void *state);
+	struct load_limits (*limits)(const struct stage *s, void *state);
 	/* Records a request of the group at the moment, at most the flow's batch_size; may be NULL. */
 	size_t (*batch_size)(void *state, unsigned group);
 	enum result (*open)(struct stage *s, void **state, struct error *err);
@@ -92,6 +98,11 @@ struct loader {
 	 * away. record NULL with OK: nothing needs to be done. */
 	enum result (*prepare)(void *state, const rd_kafka_message_t *msg, struct load_record *out,
 			       struct error *err);
+	/* With memory: what prepare() says of a message, but for the record itself, consent and
+	 * parent, in a fraction of the time: enough to know that nothing needs to be written.  Any
+	 * other result than OK: prepare() will say why. */
+	enum result (*glance)(void *state, const rd_kafka_message_t *msg, struct load_record *out,
+			      struct error *err);
 	/* A delete of a key, for a sweep. NULL: the target keeps what the source has no more. */
 	void *(*remove)(void *state, const void *key, size_t key_len);
 	/* The later record is to be written instead of both: takes over from the earlier one what

@@ -52,9 +52,10 @@ void load_written(struct loop *l, const struct window_item *slot, const struct l
 	}
 	e.deleted = it->r.is_delete;
 	e.hash = it->r.is_delete ? (uint64_t)it->r.observed_ms : it->r.hash;
-	/* A delete keeps the parent's name: a child that cannot be seen is deleted when the
-	 * parent is there. */
-	e.parent = it->r.is_delete ? e.parent : it->r.parent;
+	/* What says only a part keeps the parent's name: a child that cannot be seen is deleted
+	 * when the parent is there. */
+	if (!it->r.partial || it->r.parent)
+		e.parent = it->r.parent;
 	e.unsure = !it->r.is_delete && job->outcome == LOAD_NOTHING;
 	e.consent = it->r.partial ? e.consent | it->r.consent : it->r.consent;
 	remember(l, slot, &e);
@@ -147,19 +148,18 @@ enum loaded_verdict load_judge(struct loop *l, int32_t partition, const void *ke
 			    !it->no_skip && it->input_offset >= p->no_skip_below);
 }
 
-/* Writes nothing for what the target has, and nothing older than it has. */
-bool load_needless(struct loop *l, struct window_item *slot, struct loaded_entry *was)
+bool load_needless(struct loop *l, int32_t partition, const void *key, size_t key_len,
+		   const struct load_item *it, struct loaded_entry *was)
 {
-	const struct load_item *it = slot->payload;
 	struct loaded_entry e;
-	enum loaded_verdict v = load_judge(l, slot->partition, slot->key, slot->key_len, it, &e);
+	enum loaded_verdict v = load_judge(l, partition, key, key_len, it, &e);
 
 	*was = e;
 	if (it->swept)
 		return was->deleted || e.met; /* it came back in the meantime */
 	if (v == LOADED_WRITE)
 		return false;
-	load_count(l, slot->partition, v == LOADED_OLDER ? COUNT_OLDER : COUNT_UNCHANGED, 1);
+	load_count(l, partition, v == LOADED_OLDER ? COUNT_OLDER : COUNT_UNCHANGED, 1);
 	bool newer = v == LOADED_UNCHANGED && !it->r.tombstone &&
 		     (it->r.epoch != e.epoch || it->r.version != e.version);
 	if (newer) {
@@ -168,11 +168,9 @@ bool load_needless(struct loop *l, struct window_item *slot, struct loaded_entry
 	}
 	e.offset = later_of(e.offset, it->input_offset);
 	e.met = true;
+	loaded_put(load_partition(l, partition)->loaded, key, key_len, &e);
 	/* A later version of the same content is remembered, so that one between is older. */
 	if (newer)
-		remember(l, slot, &e);
-	else
-		loaded_put(load_partition(l, slot->partition)->loaded, slot->key, slot->key_len,
-			   &e);
+		load_keep_state(l, partition, key, key_len, &e);
 	return true;
 }

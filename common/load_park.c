@@ -197,8 +197,10 @@ static bool release(void *arg, rd_kafka_message_t *m)
 	int64_t offset = number_of(m, PARKED_OFFSET);
 	if (alone)
 		m->payload = NULL;
-	if (!load_prepare(l, m, &it))
-		return false; /* the registry is away: it stays due with the next arrival */
+	if (!load_prepare(l, m, &it)) { /* the registry is away */
+		parked_set_due(l->parked, m->key, m->key_len, true);
+		return false;
+	}
 	it.parked = true;
 	it.no_skip = true;
 	it.input_offset = offset;

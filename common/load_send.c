@@ -18,8 +18,6 @@
 #include "load.h"
 #include "log.h"
 
-enum { DAY_MS = 86400000 };
-
 /* ---- jobs ------------------------------------------------------------------------------------- */
 
 static struct job *job_new(size_t room, unsigned group)
@@ -113,6 +111,7 @@ static void count_call(struct loop *l, const struct job *j)
 {
 	tally_add(&l->calls, j->pub.call ? j->pub.call : "request", 1);
 	load_count(l, j->slots[0]->partition, COUNT_CALLS, 1);
+	load_day_call(l);
 }
 
 static void refused(struct loop *l, struct job *j, mono_time now, const struct error *why);
@@ -159,7 +158,7 @@ static void put_aside(struct loop *l, struct window_item *slot, const struct loa
 		      const struct error *why)
 {
 	if (!slot->orphan)
-		mark_row_back(&load_partition(l, slot->partition)->mark, wall_now().ms / DAY_MS);
+		load_day_row_back(l, slot->partition);
 	if (job->parent && l->parked && ((struct load_item *)slot->payload)->msg)
 		load_park(l, slot, job);
 	else
@@ -321,46 +320,12 @@ static size_t batch_size(struct loop *l, unsigned group)
 	return n < 1 ? 1 : n < l->batch_max ? n : l->batch_max;
 }
 
-/* rows_per_day: this process's share of it goes by its partitions.  What is over stays in the topic
- * until the day is over: nothing is dropped. */
-static bool day_has_room(struct loop *l)
-{
-	int64_t limit = l->stage->flow->rows_per_day, used = 0, mine = 0;
-	int64_t day = wall_now().ms / DAY_MS;
-
-	if (!limit)
-		return true;
-	for (size_t i = 0; i < l->partition_count; i++) {
-		const struct partition *p = &l->partitions[i];
-		if (!p->ours)
-			continue;
-		mine++;
-		used += p->mark.day == day ? p->mark.rows_in_day : 0;
-	}
-	if (!mine)
-		return true;
-	limit = l->input_partitions ? (limit * mine + l->input_partitions - 1) / l->input_partitions
-				    : limit;
-	bool room = used < limit;
-	if (!room && !l->day_full_told)
-		log_warn("rows_per_day is reached: the rest waits for the next day (UTC)", "rows",
-			 log_int(used), "limit", log_int(limit), NULL);
-	l->day_full_told = !room;
-	return room;
-}
-
-static void count_row(struct loop *l, const struct window_item *slot)
-{
-	if (l->stage->flow->rows_per_day)
-		mark_row(&load_partition(l, slot->partition)->mark, wall_now().ms / DAY_MS);
-}
-
 /* The next job of new records that should go out now, or NULL. */
 static struct job *next_ready(struct loop *l, mono_time now)
 {
 	struct window_item *slot;
 
-	while (l->broken == OK && day_has_room(l) && (slot = window_take(l->window))) {
+	while (l->broken == OK && load_day_has_rows(l) && (slot = window_take(l->window))) {
 		struct load_item *it = slot->payload;
 		struct loaded_entry was = {.deleted = true};
 		if (it->expired && it->r.is_delete) {
@@ -372,7 +337,8 @@ static struct job *next_ready(struct loop *l, mono_time now)
 			load_reject(l, slot, NULL, it->why);
 			continue;
 		}
-		if (l->loader->memory && load_needless(l, slot, &was)) {
+		if (l->loader->memory &&
+		    load_needless(l, slot->partition, slot->key, slot->key_len, it, &was)) {
 			load_finish(l, slot);
 			continue;
 		}
@@ -384,14 +350,16 @@ static struct job *next_ready(struct loop *l, mono_time now)
 		}
 		j->pub.known = !was.deleted;
 		j->pub.known_parent = was.deleted ? 0 : was.parent;
-		j->pub.consent = was.deleted ? 0 : was.consent;
+		/* A forced replay writes opt-outs again, too. */
+		bool forced = it->input_offset < load_partition(l, slot->partition)->mark.force;
+		j->pub.consent = was.deleted || forced ? 0 : was.consent;
 		j->pub.doubtful |= it->no_skip;
 		if (!l->loader->batches) {
 			j->pub.attempt = it->attempt;
 			j->pub.unknown = it->unknown;
 		}
 		job_add(j, slot);
-		count_row(l, slot);
+		load_day_row(l, slot->partition);
 		if (j->pub.count >= batch_size(l, group)) {
 			l->open[group] = NULL;
 			return j;

@@ -34,11 +34,11 @@ static bool word(struct mark *m, const char *name, const char *value)
 		const char *name;
 		int64_t *to;
 		size_t n;
-	} words[] = {{"ahead", &m->ahead, 1},	      {"oldest", &m->oldest_ms, 1},
-		     {"force", &m->force, 1},	      {"waiting", &m->waiting, 1},
-		     {"hour", &m->hour, 1},	      {"day", &m->day, 1},
-		     {"rows", &m->rows_in_day, 1},    {"all", m->total, LOAD_COUNTS},
-		     {"now", m->in_hour, LOAD_COUNTS}};
+	} words[] = {{"ahead", &m->ahead, 1},	     {"oldest", &m->oldest_ms, 1},
+		     {"force", &m->force, 1},	     {"waiting", &m->waiting, 1},
+		     {"hour", &m->hour, 1},	     {"day", &m->day, 1},
+		     {"rows", &m->rows_in_day, 1},   {"requests", &m->calls_in_day, 1},
+		     {"all", m->total, LOAD_COUNTS}, {"now", m->in_hour, LOAD_COUNTS}};
 	int64_t sweep[3];
 
 	for (size_t i = 0; i < sizeof words / sizeof *words; i++)
@@ -106,15 +106,30 @@ size_t mark_format(const struct mark *m, char out[MARK_TEXT_MAX])
 		at = put(out, at, "day", &m->day, 1);
 		at = put(out, at, "rows", &m->rows_in_day, 1);
 	}
+	if (m->day && m->calls_in_day)
+		at = put(out, at, "requests", &m->calls_in_day, 1);
 	at = put(out, at, "hour", &m->hour, 1);
 	at = put(out, at, "all", m->total, LOAD_COUNTS);
 	return put(out, at, "now", m->in_hour, LOAD_COUNTS);
 }
 
+static void begin_day(struct mark *m, int64_t day)
+{
+	if (m->day != day)
+		m->rows_in_day = m->calls_in_day = 0;
+	m->day = day;
+}
+
 void mark_row(struct mark *m, int64_t day)
 {
-	m->rows_in_day = m->day == day ? m->rows_in_day + 1 : 1;
-	m->day = day;
+	begin_day(m, day);
+	m->rows_in_day++;
+}
+
+void mark_call(struct mark *m, int64_t day)
+{
+	begin_day(m, day);
+	m->calls_in_day++;
 }
 
 void mark_row_back(struct mark *m, int64_t day)

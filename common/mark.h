@@ -13,7 +13,7 @@
  *   sweep    a complete replay from `from`: at `end` what it did not meet is deleted, at most
  *            `max` keys (0: one in a hundred, at least 100)
  *   waiting  records that wait for their parent
- *   day      rows that were sent on that day, where their number is limited
+ *   day      rows and requests that were sent on that day, where their number is limited
  *   counts   what was done with this partition's records: in all, in this hour
  */
 #ifndef TIDEWAY_MARK_H
@@ -42,8 +42,9 @@ struct mark {
 	int64_t ahead, oldest_ms, force;
 	int64_t sweep_from, sweep_end, sweep_max; /* sweep_end: one more than the end; 0: none */
 	int64_t waiting;
-	int64_t hour;		  /* hours since 1970 */
-	int64_t day, rows_in_day; /* days since 1970; rows that were sent */
+	int64_t hour; /* hours since 1970 */
+	int64_t day;  /* days since 1970, of the two below */
+	int64_t rows_in_day, calls_in_day;
 	int64_t total[LOAD_COUNTS], in_hour[LOAD_COUNTS];
 };
 
@@ -53,10 +54,11 @@ enum { MARK_TEXT_MAX = 1000 };
 struct mark mark_parse(const char *text, size_t len);
 size_t mark_format(const struct mark *m, char out[MARK_TEXT_MAX]);
 
-/* One more row on that day, for rows_per_day. */
+/* One more on that day, for rows_per_day and max_requests_per_day. */
 void mark_row(struct mark *m, int64_t day);
 /* It was not written after all. */
 void mark_row_back(struct mark *m, int64_t day);
+void mark_call(struct mark *m, int64_t day);
 /* Counts n in both sets; those of the hour start again with a new one. */
 void mark_count(struct mark *m, enum load_count what, int64_t n, int64_t now_ms);
 

@@ -125,9 +125,13 @@ void parked_put(struct parked *p, const void *key, size_t key_len, int32_t parti
 				       .key_len = key_len};
 	HASH_ADD_KEYPTR(hh, p->by_key, c->bytes, key_len, c);
 	join_family(p, c);
+	/* In the order of their waiting: of those that are read back some were parked anew. */
 	c->before = p->last;
-	*(p->last ? &p->last->after : &p->first) = c;
-	p->last = c;
+	while (c->before && c->before->pub.since_ms > since_ms)
+		c->before = c->before->before;
+	c->after = c->before ? c->before->after : p->first;
+	*(c->before ? &c->before->after : &p->first) = c;
+	*(c->after ? &c->after->before : &p->last) = c;
 }
 
 static void drop(struct parked *p, struct child *c)

@@ -42,18 +42,45 @@ enum result transaction_abort(rd_kafka_t *producer, struct error *err)
 	return OK;
 }
 
+/* What a broker says about a message or its topic, and says again however often it is asked. */
+static bool refused(rd_kafka_resp_err_t code)
+{
+	switch (code) {
+	case RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE:
+	case RD_KAFKA_RESP_ERR_RECORD_LIST_TOO_LARGE:
+	case RD_KAFKA_RESP_ERR_INVALID_MSG:
+	case RD_KAFKA_RESP_ERR_INVALID_RECORD:
+	case RD_KAFKA_RESP_ERR_POLICY_VIOLATION:
+	case RD_KAFKA_RESP_ERR_TOPIC_EXCEPTION:
+	case RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED:
+	case RD_KAFKA_RESP_ERR_GROUP_AUTHORIZATION_FAILED:
+	case RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART:
+	case RD_KAFKA_RESP_ERR__UNKNOWN_TOPIC:
+	case RD_KAFKA_RESP_ERR__UNKNOWN_PARTITION:
+		return true;
+	default:
+		return false;
+	}
+}
+
 static enum result failed(rd_kafka_t *producer, const char *what, rd_kafka_error_t *e,
 			  struct error *err)
 {
+	struct error worse;
+
 	if (!rd_kafka_error_txn_requires_abort(e))
 		return ended(what, e, err);
-	error_retry(err, "aborted", "%s: %s", what, rd_kafka_error_string(e));
+	bool for_good = refused(rd_kafka_error_code(e));
+	if (for_good)
+		error_restart(err, TRANSACTION_REFUSED, "%s: %s", what, rd_kafka_error_string(e));
+	else
+		error_retry(err, "aborted", "%s: %s", what, rd_kafka_error_string(e));
 	rd_kafka_error_destroy(e);
-	struct error worse;
-	if (transaction_abort(producer, &worse) == OK)
-		return RETRY;
-	*err = worse;
-	return FATAL;
+	if (transaction_abort(producer, &worse) != OK && !for_good) {
+		*err = worse;
+		return FATAL;
+	}
+	return for_good ? FATAL : RETRY;
 }
 
 enum result transaction_commit(rd_kafka_t *producer, rd_kafka_t *consumer,

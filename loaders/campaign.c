@@ -54,49 +54,69 @@ static enum result campaign_open(struct stage *s, void **state, struct error *er
 	return OK;
 }
 
-static struct governor_limits campaign_limits(const struct stage *s, void *state)
+static struct load_limits campaign_limits(const struct stage *s, void *state)
 {
 	(void)state;
 	const struct connection *c = &s->config->campaign;
-	return (struct governor_limits){(size_t)s->flow->max_in_flight, c->max_requests_per_second,
-					c->max_requests_per_day};
+	return (struct load_limits){{(size_t)s->flow->max_in_flight, c->max_requests_per_second},
+				    c->max_requests_per_day};
+}
+
+/* *change: NULL of a tombstone. */
+static enum result read_change(struct campaign_loader *l, const rd_kafka_message_t *m,
+			       avro_value_t **change, struct load_record *out, struct error *err)
+{
+	struct change_head head;
+	rd_kafka_timestamp_type_t type;
+	int32_t id;
+
+	*change = NULL;
+	if (!m->key_len)
+		return error_reject(err, "no-key", "a record without a key");
+	if (!m->payload) {
+		out->is_delete = out->tombstone = true;
+		out->observed_ms = rd_kafka_message_timestamp(m, &type);
+		return OK;
+	}
+	enum result r =
+	    wire_decode_as_written(l->stage->wire, m->payload, m->len, change, &id, err);
+	if (r != OK)
+		return r;
+	if (record_index(*change, "row") != CHANGE_ROW)
+		return error_reject(err, "wire-format", "schema %d is none of a change", id);
+	change_get_head(*change, &head);
+	out->is_delete = head.op == CHANGE_DELETE;
+	out->epoch = head.epoch;
+	out->version = head.version;
+	out->observed_ms = head.observed.ms;
+	return OK;
 }
 
 static enum result campaign_prepare(void *state, const rd_kafka_message_t *m,
 				    struct load_record *out, struct error *err)
 {
 	struct campaign_loader *l = state;
-	struct change_head head;
 	struct write *w = NULL;
-	rd_kafka_timestamp_type_t type;
 	avro_value_t *change;
-	int32_t id;
+	enum result r = read_change(l, m, &change, out, err);
 
-	if (!m->key_len)
-		return error_reject(err, "no-key", "a record without a key");
-	if (!m->payload) {
-		out->record = write_delete(m->key, m->key_len);
-		out->is_delete = out->tombstone = true;
-		out->observed_ms = rd_kafka_message_timestamp(m, &type);
-		return OK;
-	}
-	enum result r =
-	    wire_decode_as_written(l->stage->wire, m->payload, m->len, &change, &id, err);
-	if (r != OK)
-		return r;
-	if (record_index(change, "row") != CHANGE_ROW)
-		return error_reject(err, "wire-format", "schema %d is none of a change", id);
-	change_get_head(change, &head);
-	out->is_delete = head.op == CHANGE_DELETE;
-	out->epoch = head.epoch;
-	out->version = head.version;
-	out->observed_ms = head.observed.ms;
-	if (out->is_delete) {
-		out->record = write_delete(m->key, m->key_len);
-		return OK;
-	}
-	r = write_of(l, change, m->key, m->key_len, &w, out, err);
+	if (r == OK && out->is_delete)
+		w = write_delete(m->key, m->key_len);
+	else if (r == OK)
+		r = write_of(l, change, m->key, m->key_len, &w, out, err);
 	out->record = w;
+	return r;
+}
+
+static enum result campaign_glance(void *state, const rd_kafka_message_t *m,
+				   struct load_record *out, struct error *err)
+{
+	struct campaign_loader *l = state;
+	avro_value_t *change;
+	enum result r = read_change(l, m, &change, out, err);
+
+	if (r == OK && !out->is_delete)
+		r = body_hash(l->stage->mapping, change, &l->body, &out->hash, err);
 	return r;
 }
 
@@ -115,6 +135,7 @@ static const struct loader campaign_loader = {
     .limits = campaign_limits,
     .open = campaign_open,
     .prepare = campaign_prepare,
+    .glance = campaign_glance,
     .remove = campaign_remove,
     .merge = write_merge,
     .release = write_free,

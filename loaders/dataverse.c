@@ -76,7 +76,7 @@ static enum result dataverse_open(struct stage *s, void **state, struct error *e
 }
 
 /* More than the server recommends makes it slower (Microsoft, "Send parallel requests"). */
-static struct governor_limits dataverse_limits(const struct stage *s, void *state)
+static struct load_limits dataverse_limits(const struct stage *s, void *state)
 {
 	const struct dataverse_loader *l = state;
 	const struct connection *c = &s->config->dataverse;
@@ -86,8 +86,8 @@ static struct governor_limits dataverse_limits(const struct stage *s, void *stat
 
 	log_info("parallel requests", "at_most", log_int(n), "hint", log_int(l->dataverse.dop_hint),
 		 NULL);
-	return (struct governor_limits){(size_t)n, c->max_requests_per_second,
-					c->max_requests_per_day};
+	return (struct load_limits){{(size_t)n, c->max_requests_per_second},
+				    c->max_requests_per_day};
 }
 
 static size_t dataverse_batch_size(void *state, unsigned group)

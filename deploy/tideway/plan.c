@@ -352,7 +352,7 @@ static int run(struct planner *p)
 	p->http = http_new("tideway/" TIDEWAY_VERSION, NULL);
 	p->registry = registry_new(p->http, p->c->registry.url, g->client_id, g->client_secret);
 	p->wire = wire_new(p->registry);
-	p->price = price_new(p->flow);
+	p->price = price_new(p->flow, p->mapping);
 	campaign_init(&p->campaign, p->http, a->url, a->credentials.token_url,
 		      a->credentials.client_id, a->credentials.client_secret, a->credentials.scope);
 	record_new(&mapping_source(p->mapping)->record, &p->source);

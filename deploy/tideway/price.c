@@ -19,6 +19,8 @@ struct parent {
 
 struct price {
 	const struct flow *flow;
+	const struct mapping *mapping;
+	struct buffer scratch;
 	struct loaded *known;
 	struct parent *parents; /* whose PKeys the loader has by then */
 	/* reading */
@@ -29,11 +31,13 @@ struct price {
 	struct error *err;
 };
 
-struct price *price_new(const struct flow *flow)
+struct price *price_new(const struct flow *flow, const struct mapping *m)
 {
 	struct price *p = xcalloc(1, sizeof *p);
 
 	p->flow = flow;
+	p->mapping = m;
+	p->scratch = BUFFER(WIRE_VALUE_MAX);
 	p->known = loaded_new();
 	return p;
 }
@@ -50,6 +54,7 @@ void price_free(struct price *p)
 		free(one);
 	}
 	loaded_free(p->known);
+	buffer_free(&p->scratch);
 	free(p);
 }
 
@@ -140,19 +145,6 @@ static long look_up(struct price *p, const struct field_config *link, const char
 	return 1;
 }
 
-static uint64_t hash_of(const struct price *p, const struct body *body, const avro_value_t *row)
-{
-	_cleanup_(freep) char *patch = cJSON_PrintUnformatted(body->patch);
-	uint64_t h = body_hash(patch, body->create);
-
-	for (size_t i = 0; i < p->flow->field_count; i++) {
-		const char *key = body_parent(&p->flow->fields[i], row);
-		if (key)
-			h = body_hash_parent(h, key);
-	}
-	return h;
-}
-
 static long parents_of(struct price *p, const avro_value_t *row)
 {
 	long n = 0;
@@ -202,11 +194,13 @@ long price_of(struct price *p, const struct priced *it, bool *forced)
 	bool has = loaded_find(p->known, it->key, strlen(it->key), &e);
 	bool known = has && !e.deleted;
 	uint64_t hash = 0;
+	struct error ignored;
 
 	if (it->body) {
 		field = record_field(it->change, CHANGE_ROW);
 		record_some(&field, &row);
-		hash = hash_of(p, it->body, &row);
+		if (body_hash(p->mapping, it->change, &p->scratch, &hash, &ignored) != OK)
+			hash = 0; /* it is rejected, not written */
 	}
 	bool written = is_written(has ? &e : NULL, it, hash);
 	*forced = written && it->differs;

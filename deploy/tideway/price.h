@@ -12,7 +12,7 @@
 #include "wire.h"
 
 struct price;
-struct price *price_new(const struct flow *flow);
+struct price *price_new(const struct flow *flow, const struct mapping *m);
 void price_free(struct price *p);
 
 /* The memory of the keys that are wanted. */

@@ -1,9 +1,13 @@
 /* record.c - see writing.h. */
 #include <stdlib.h>
 #include <string.h>
+#include <xxhash.h>
 
 #include "arena.h"
 #include "writing.h"
+
+/* Names, and PKeys of parents, which a step adds to a body. */
+enum { ADDED_MAX = 64 << 10 };
 
 struct write *write_delete(const char *key, size_t len)
 {
@@ -58,15 +62,6 @@ char *without_consent(const char *text, uint8_t bits)
 	return out;
 }
 
-static uint64_t hash_of(const struct write *w)
-{
-	uint64_t h = body_hash(w->patch, w->create);
-
-	for (size_t i = 0; i < w->parent_count; i++)
-		h = body_hash_parent(h, w->parents[i].key);
-	return h;
-}
-
 enum result write_of(struct campaign_loader *l, const avro_value_t *change, const char *key,
 		     size_t len, struct write **out, struct load_record *rec, struct error *err)
 {
@@ -74,6 +69,8 @@ enum result write_of(struct campaign_loader *l, const avro_value_t *change, cons
 	avro_value_t field, row;
 	enum result r = body_of(l->stage->mapping, change, &body, err);
 
+	if (r == OK)
+		r = body_hash(l->stage->mapping, change, &l->body, &rec->hash, err);
 	if (r != OK)
 		return r;
 	struct write *w = write_delete(key, len);
@@ -82,10 +79,15 @@ enum result write_of(struct campaign_loader *l, const avro_value_t *change, cons
 	w->patch = cJSON_PrintUnformatted(body.patch);
 	w->create = body.create ? cJSON_PrintUnformatted(body.create) : NULL;
 	body_free(&body);
+	const char *longest = w->create ? w->create : w->patch;
+	if (strlen(longest) + len + ADDED_MAX > l->body.max) {
+		write_free(w);
+		return error_reject(err, "too-large", "a body of more than %zu bytes",
+				    l->body.max - ADDED_MAX);
+	}
 	field = record_field(change, CHANGE_ROW);
 	if (record_some(&field, &row))
 		parents_of(l, &row, w);
-	rec->hash = hash_of(w);
 	rec->partial = !w->create;
 	rec->consent = w->consent;
 	rec->parent = parents_needed(w);
@@ -93,31 +95,36 @@ enum result write_of(struct campaign_loader *l, const avro_value_t *change, cons
 	return OK;
 }
 
-/* Members of `from` that `to` does not have, also of items. */
-static void add_missing(cJSON *to, const cJSON *from)
+/* Members of `from` that `to` does not have, also of items.  Were there any? */
+static bool add_missing(cJSON *to, const cJSON *from)
 {
 	const cJSON *m;
+	bool any = false;
 
 	cJSON_ArrayForEach(m, from)
 	{
 		cJSON *there = cJSON_GetObjectItemCaseSensitive(to, m->string);
 		if (!there)
-			cJSON_AddItemToObject(to, m->string, cJSON_Duplicate(m, true));
+			any |= cJSON_AddItemToObject(to, m->string, cJSON_Duplicate(m, true));
 		else if (cJSON_IsObject(there) && cJSON_IsObject(m) &&
 			 !cJSON_GetObjectItemCaseSensitive(m, "PKey"))
-			add_missing(there, m);
+			any |= add_missing(there, m);
 	}
+	return any;
 }
 
-static void merge_text(char **to, const char *from)
+static bool merge_text(char **to, const char *from)
 {
-	cJSON *a = *to ? cJSON_Parse(*to) : cJSON_CreateObject(), *b = cJSON_Parse(from);
+	cJSON *a = cJSON_Parse(*to), *b = cJSON_Parse(from);
+	bool any = add_missing(a, b);
 
-	add_missing(a, b);
-	free(*to);
-	*to = cJSON_PrintUnformatted(a);
+	if (any) {
+		free(*to);
+		*to = cJSON_PrintUnformatted(a);
+	}
 	cJSON_Delete(a);
 	cJSON_Delete(b);
+	return any;
 }
 
 /* What the later one leaves alone (null with when_null: keep, an opt-out that is no more), the
@@ -134,10 +141,10 @@ bool write_merge(void *state, const struct load_record *earlier, struct load_rec
 		return true;
 	if (!before->patch || !after->create || !before->create)
 		return false;
-	merge_text(&after->patch, before->patch);
+	if (merge_text(&after->patch, before->patch)) /* of no record that is to come */
+		later->hash = XXH3_64bits_withSeed(after->patch, strlen(after->patch), later->hash);
 	merge_text(&after->create, before->create);
 	after->consent |= before->consent;
 	later->consent = after->consent;
-	later->hash = hash_of(after);
 	return true;
 }

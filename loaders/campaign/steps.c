@@ -376,15 +376,15 @@ enum result steps_answer(void *state, struct load_job *job, const struct http_re
 	}
 	if (not_found)
 		return nothing_found(l, job, w, again, err);
-	bool unexplained = r == RETRY && !strcmp(err->reason, CAMPAIGN_UNKNOWN);
-	if (step == POST && ((r == REJECT && !strcmp(err->reason, "duplicate-key")) ||
-			     (v8 && unexplained && res->status == 500))) {
+	bool unexplained = r == RETRY && !strcmp(err->reason, CAMPAIGN_UNEXPLAINED);
+	if (step == POST &&
+	    ((r == REJECT && !strcmp(err->reason, "duplicate-key")) || (v8 && unexplained))) {
 		struct error why = *err;
 		return post_refused(l, job, w, &why, again, err);
 	}
 	if (r == RETRY && !strcmp(err->reason, "referenced"))
 		return job->attempt < REFERENCED_MAX ? RETRY : REJECT;
-	if (unexplained)
+	if (unexplained || (r == RETRY && !strcmp(err->reason, CAMPAIGN_UNKNOWN)))
 		r = unknown(l, job, w);
 	/* Whether it was made is not known: a PATCH finds out. */
 	bool surely_not = res->status == 429 || (!res->status && !res->sent);

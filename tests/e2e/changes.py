@@ -17,6 +17,7 @@ BEGAN = datetime.datetime(2026, 9, 1, tzinfo=datetime.timezone.utc)
 RESOURCES = {"profile": ("contacts", "transform-contact", "externalId"),
              "cusVehicle": ("vehicles", "transform-custom-entity", "vehicleId"),
              "cusContract": ("contracts", "transform-custom-entity", "contractId"),
+             "cusShop": ("shops", "transform-custom-entity", "shopId"),
              "cusLoyaltyCard": ("loyalty-cards", "transform-custom-entity", "cardId")}
 
 VEHICLES = {"kind": "custom-entity", "table": "new_loyaltycard", "resource": "cusVehicle",
@@ -31,6 +32,9 @@ CONTRACTS = {"kind": "custom-entity", "table": "new_loyaltycard", "resource": "c
                         {"from": "new_balance", "to": "premium"}],
              "links": [{"from": "new_contactid", "to": "profile", "mode": "key", "link": "holder",
                         "required": True}]}
+SHOPS = {"kind": "custom-entity", "table": "new_loyaltycard", "resource": "cusShop", "key": "shopId",
+         "request_timeout": "2s", "fields": [{"from": "new_name", "to": "shopName"},
+                                             {"from": "new_note", "to": "city", "too_long": "truncate"}]}
 
 
 def with_flows(case, flows, campaign=(), overlay=None):
@@ -94,7 +98,7 @@ class Changes:
                 continue
             text = b"".join(k.encode() + b"<K>" + (v or b"") + b"<M>" for k, v in some)
             subprocess.run(["kcat", "-b", self.case.env["KAFKA_BROKERS"], "-P", "-t", self.topic,
-                            *where, "-K", "<K>", "-D", "<M>",
+                            "-X", "message.max.bytes=9437184", *where, "-K", "<K>", "-D", "<M>",
                             *(["-Z"] if null else [])], input=text, check=True)
         self.messages = []
         return self

@@ -6,16 +6,20 @@ import os
 import signal
 import struct
 import subprocess
+import time
 
 import reader
 from case import expect
+from changes import Changes
 from extraction import wired
+from failures import java, topics
 from wire import Wire
-from world import TOP, topic_keys, wait_until
+from world import World, topic_keys, wait_until
 
 DUPLICATE = json.dumps(
     "A 'Profile' with the same key 'x' already exists. PGS-220000 PostgreSQL error: ERROR: duplicate "
     "key value violates unique constraint \"x\" DETAIL: Key (semail)=(a@example.com) already exists.")
+DEAD = "rejected.contacts.load-campaign"
 OOPS = json.dumps({"code": 500, "message": "Oops. Something went wrong. Check your URI and try again."})
 
 # Answers that take long are waited for.
@@ -201,6 +205,8 @@ def test_a_frozen_loader_does_not_bring_back_an_old_version(case):
     wait_until(lambda: case.campaign_box.count(status=503) >= 1, 20, "the late answer")
     case.dynamics.update("contacts", case.dynamics.rows("contacts")[8]["contactid"], {"jobtitle": "3"})
     case.agree(30)
+    end = time.monotonic() + 4  # a retry would be out by then
+    wait_until(lambda: time.monotonic() > end, 10, "a while")
     expect(titles(case, key) == ["1", "2"], f"writes of the key: {titles(case, key)}")
 
 
@@ -221,6 +227,28 @@ def test_a_loader_that_lets_go_waits_for_what_is_out(case):
     case.agree(40)
     twice = [i for i in ids if titles(case, i) != ["1"]]
     expect(not twice, f"{len(twice)} of 60 records were written more than once")
+
+
+def test_a_loader_that_is_stopped_with_a_request_out_leaves_word_of_it(case):
+    """A request is out for longer than a stop waits: the next loader knows of it, and waits until it has
+    landed before it writes."""
+    topic = Changes(case.setup("contacts", contacts=1, overlay=SLOW), "profile")
+    stage = topic.start("first")
+    topic.put("k", 1, cusJobTitle="1").drained()
+    case.campaign_box.fault(method="PATCH", path="*/profile/k", delay_ms=14000, count=1)
+    topic.put("k", 2, cusJobTitle="2")
+    case.wait(lambda: case.status("contacts")["load-campaign"]["backlog"] > 0, 10, "it to be out")
+    end = time.monotonic() + 1
+    case.wait(lambda: time.monotonic() > end, 5, "a moment")
+    stage.signal(signal.SIGTERM)
+    case.world_env.stages.remove(stage)
+    wait_until(lambda: not stage.running(), 20, "it to stop")
+    topic.put("k", 3, cusJobTitle="3")
+    after = topic.start("next")
+    topic.drained(60)
+    expect("left requests behind" in case.log(after), "no word of it")
+    seen = [h["body"]["cusJobTitle"] for h in topic.history("k")]
+    expect(seen[-1] == "3" and seen == sorted(seen), f"writes: {seen}")
 
 
 def test_a_late_refusal_while_a_second_loader_joins_is_not_sent_again(case):
@@ -313,7 +341,105 @@ def test_large_records_pass_or_are_dead_letters(case):
     wait_until(lambda: title(case, change) == "1", 40, "the flow to go on")
 
 
+def test_a_body_larger_than_the_loader_takes_is_a_dead_letter(case):
+    """Four and a half megabytes in one attribute: rejected, never sent cut off."""
+    topic = Changes(case.setup("contacts", contacts=1), "profile")
+    topic.start()
+    topic.put("k", 1, cusJobTitle="1").drained()
+    topic.clear().put("k", 2, cusJobTitle="x" * 4500000)
+    case.wait(lambda: len(topic.rejected()) == 1, 20, "the dead letter")
+    expect("too-large" in headers(case, DEAD), "no reason")
+    topic.put("k", 3, cusJobTitle="3").drained()
+    expect(topic.calls() == {"PATCH": 1} and len(topic.history("k")) == 2, f"{topic.calls()}")
+
+
 # ---- kills and rebalances ----------------------------------------------------------------------------
+
+def largest(case, size):
+    """Sets what the dead-letter topic takes."""
+    java(case, "kafka.admin.ConfigCommand", "--bootstrap-server", case.env["KAFKA_BROKERS"], "--alter",
+         "--topic", case.topic(DEAD), "--add-config", f"max.message.bytes={size}")
+
+
+def acl(case, *words):
+    java(case, "org.apache.kafka.tools.AclCommand", "--bootstrap-server", case.env["KAFKA_BROKERS"], "--topic",
+         case.topic(DEAD), *words)
+
+
+def gives_up(case, stage, why):
+    """It says which topic refuses what, and ends with 111, in a bounded time."""
+    case.world_env.stages.remove(stage)
+    wait_until(lambda: not stage.running(), 60, f"the loader to give up: {why}")
+    log = case.log(stage)
+    expect(stage.process.returncode == 111, f"{why}: it ended with {stage.process.returncode}")
+    expect(case.topic(DEAD) in log.splitlines()[-1] and why in log, f"{why} is not said: {log[-600:]}")
+
+
+def test_a_dead_letter_that_its_topic_refuses_ends_with_111(case):
+    """Too large for the topic, no right to write to it, the topic deleted: the loader says so, ends with
+    111, and has not acknowledged the record; mended, the dead letter is written."""
+    topic = Changes(case.setup("contacts", contacts=1), "profile")
+    topic.start("first")
+    topic.put("k", 1, cusJobTitle="1").drained()
+    number = iter(range(2, 100))
+
+    def refuse(how, why):
+        stage = case.stages[-1]
+        case.campaign_box.fault(method="PATCH", path="*/profile/k", status=400, count=1000, body="RST-1 bad")
+        how()
+        version = next(number)
+        topic.put("k", version, cusJobTitle=str(version))
+        gives_up(case, stage, why)
+        expect(case.status("contacts")["load-campaign"]["backlog"] > 0, f"{why}: acknowledged")
+
+    def mended(count):
+        stage = topic.start(f"mended-{next(number)}")
+        case.wait(lambda: len(topic.rejected()) == count, 30, "the dead letter")
+        topic.drained()
+        return stage
+    refuse(lambda: largest(case, 10), "Message size too large")
+    largest(case, 9437184)
+    mended(1)
+    refuse(lambda: acl(case, "--add", "--allow-principal", "User:*", "--operation", "Read"),
+           "Topic authorization failed")
+    acl(case, "--remove", "--force")
+    mended(2)
+    refuse(lambda: topics(case, "--delete", "--topic", case.topic(DEAD)), "is gone")
+    case.tideway("topics", "create", "--flow", "contacts")
+    mended(1)
+
+
+def test_an_outage_of_the_broker_is_no_refusal(case):
+    """Nothing can be produced for longer than refusals are borne: the loader is still there afterwards,
+    and the dead letter is written."""
+    # The broker is shared: this test runs its own.
+    own = World("e2e-stopped", case.world.base + 30, 50)
+    own.wipe()
+    try:
+        own.up("broker", "registry", quiet=True)
+        case.env.update(KAFKA_BROKERS=own.env["KAFKA_BROKERS"], REGISTRY_URL=own.env["REGISTRY_URL"])
+        topic = Changes(case.setup("contacts", contacts=1), "profile")
+        stage = topic.start()
+        case.campaign_box.fault(method="PATCH", path="*/profile/*", status=400, count=100000,
+                                body="RST-1 bad", delay_ms=100)
+        for i in range(1000):
+            topic.add(f"k{i}", 1, row={})
+        topic.send()
+        case.wait(lambda: case.campaign_box.count(status=400) > 0, 20, "the first refused write")
+        with open(own.path("pids", "broker.pid"), encoding="ascii") as f:
+            broker = int(f.read())
+        os.kill(broker, signal.SIGSTOP)
+        end = time.monotonic() + 25
+        wait_until(lambda: not stage.running() or time.monotonic() > end, 40, "an outage")
+        os.kill(broker, signal.SIGCONT)
+        expect(stage.running(), f"it ended: {case.log(stage)[-600:]}")
+        topic.drained(60)
+        expect(len(topic.rejected()) == 1000, f"{len(topic.rejected())} dead letters")
+    finally:
+        for stage in case.stages:
+            stage.kill()
+        own.down()
+
 
 def test_a_dead_letter_is_acknowledged_only_when_it_is_written(case):
     """The dead-letter topic takes nothing: the transaction is aborted and the record's offset stays, so
@@ -322,15 +448,7 @@ def test_a_dead_letter_is_acknowledged_only_when_it_is_written(case):
     case.start("contacts")
     case.agree()
     case.drained("contacts", "load-campaign")
-    topic = case.topic("rejected.contacts.load-campaign")
-
-    def allow(size):
-        jars = ":".join(os.path.join(TOP, "build/jars", d, "*") for d in os.listdir(
-            os.path.join(TOP, "build/jars")))
-        subprocess.run(["java", "-cp", jars, "kafka.admin.ConfigCommand", "--bootstrap-server",
-                        case.env["KAFKA_BROKERS"], "--alter", "--topic", topic, "--add-config",
-                        f"max.message.bytes={size}"], check=True, capture_output=True)
-    allow(10)
+    largest(case, 10)
     stage = loader(case)
     bad = case.dynamics.rows("contacts")[1]["contactid"]
     case.campaign_box.fault(method="PATCH", path="*" + bad, status=400, count=2, body="RST-1 bad")
@@ -338,7 +456,7 @@ def test_a_dead_letter_is_acknowledged_only_when_it_is_written(case):
     wait_until(lambda: "transaction aborted" in case.log(stage), 30, "the dead letter to be refused")
     expect(case.status("contacts")["load-campaign"]["backlog"] > 0, "the record was acknowledged")
     stage.kill()
-    allow(9437184)
+    largest(case, 9437184)
     case.start("contacts", "load-campaign")
     case.wait(lambda: len(rejected(case)) == 1, 30, "the dead letter")
     expect(rejected(case)[0][2] == bad, "it is another record")

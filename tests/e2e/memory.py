@@ -4,8 +4,9 @@ import json
 import random
 import signal
 
+import reader
 from case import expect
-from changes import Changes
+from changes import SHOPS, Changes, with_flows
 from failures import java, topics
 from world import topic_keys, wait_until
 
@@ -97,6 +98,42 @@ def test_calls_of_custom_resources_by_key_and_by_filter(case):
     all_four("filter", {"POST": 5}, {"GET": 5, "PATCH": 5}, {"GET": 5, "DELETE": 5})
 
 
+def test_a_resource_that_is_not_linked_to_profiles(case):
+    """Under customResources, beside profileAndServicesExt: insert 1, update 1, unchanged 0, delete 1, an
+    insert that may be there 2, all at that root."""
+    with_flows(case, {"shops": dict(SHOPS, on_unknown="post")})
+    with open(case.world.path("config", f"{case.name}-metadata/campaign.cusShop.json"), encoding="utf-8") as f:
+        expect(json.load(f)["path"] == "customResources/cusShop", "metadata pull found it elsewhere")
+    topic = Changes(case, "cusShop")
+    stage = topic.start()
+    topic.clear()
+    root = reader.Client(case.env["CAMPAIGN_URL"] + "/customResources")
+    root.headers = case.campaign.headers
+
+    def shops():
+        return {r["shopId"]: (r["shopName"], r["city"]) for r in root.get("/cusShop?_lineCount=100")["content"]}
+    for version, name, calls in ((1, "a", {"POST": 5}), (2, "b", {"PATCH": 5}), (3, "b", {})):
+        for i in range(5):
+            topic.add(f"s{i}", version, row={"shopName": name, "city": "Oslo"})
+        topic.send().costs(f"version {version}", **calls)
+        want = {f"s{i}": (name, "Oslo") for i in range(5)}
+        expect(shops() == want, f"version {version}: {shops()}")
+    for i in range(4):
+        topic.add(f"s{i}", 4, op="delete")
+    topic.send().costs("deletes", DELETE=4)
+    topic.put("s4", 5, shopName="c").costs("an empty value", PATCH=1)
+    expect(shops() == {"s4": ("c", "")}, f"after deletes: {shops()}")
+    stage.stop()
+    case.overlay["flows"]["shops"]["on_unknown"] = "patch"
+    case.configure(case.overlay)
+    topic.start("patch")
+    topic.put("s5", 1, shopName="d").costs("an insert by patch", PATCH=1, POST=1)
+    counts = topic.counts()
+    want = {"created": 6, "updated": 6, "deleted": 4, "unchanged": 5, "rejected": 0}
+    expect({k: counts[k] for k in want} == want, f"status says {counts}")
+    expect(len(case.campaign_box.history("s5")) == 1, "no history of s5")
+
+
 def filter_of(resource):
     with open(f"tests/sandbox/campaign/resources/{resource}.json", encoding="utf-8") as f:
         filters = json.load(f)["filters"]
@@ -132,6 +169,13 @@ def test_another_number_of_partitions_ends_with_100(case):
     wait_until(lambda: not stage.running(), 20, "the loader to end")
     log = case.log(stage)
     expect(stage.process.returncode == 100 and "loaded.profile has 4 partitions" in log, log[-500:])
+    for own in ("loaded", "parked"):
+        topics(case, "--alter", "--topic", case.topic(f"{own}.profile"), "--partitions", "8")
+    stage = topic.start("both")
+    case.world_env.stages.remove(stage)
+    wait_until(lambda: not stage.running(), 20, "the loader to end")
+    log = case.log(stage)
+    expect(stage.process.returncode == 100 and "had 4 partitions, now it has 8" in log, log[-500:])
 
 
 def test_adopted_keys_are_updated_and_never_inserted(case):
@@ -277,6 +321,7 @@ def test_way_5_a_frozen_loader_writes_nothing_when_it_wakes(case):
         topic.add(key, 4, row={"cusJobTitle": "4"})
     topic.send().drained()
     never_back(topic, keys)
+    expect("the process stood still" in case.log(frozen), "it did not notice")
 
 
 def test_way_6_nothing_deleted_comes_back(case):
@@ -351,6 +396,8 @@ def test_a_complete_replay_sweeps_what_its_topic_has_no_more(case):
     topic = profiles(case)
     for i in range(40):
         topic.add(f"k{i}", 1, row={"cusJobTitle": "1"})
+    for version in range(2, 32):  # its offset becomes a large one
+        topic.add("k9", version, row={"cusJobTitle": "1"})
     topic.send().drained()
     case.stages[-1].stop()
     # What a topic looks like whose deletes are all compacted away.
@@ -361,7 +408,7 @@ def test_a_complete_replay_sweeps_what_its_topic_has_no_more(case):
     path = case.world.write(f"config/{case.name}.keys", "adopted\n")
     case.tideway("adopt", "--flow", "contacts", "--keys", path)
     for i in range(10):
-        topic.add(f"k{i}", 1, row={"cusJobTitle": "1"})
+        topic.add(f"k{i}", 31 if i == 9 else 1, row={"cusJobTitle": "1"})
     topic.send()
 
     def replay(name, *words):
@@ -381,6 +428,7 @@ def test_a_complete_replay_sweeps_what_its_topic_has_no_more(case):
     case.stages[-1].stop()
     topic.clear().start("after")
     topic.costs("a start after the sweep")
+    topic.tombstone("k9").send().costs("a tombstone, at an offset below those of the old topic", DELETE=1)
 
 
 # ---- order and coalescing --------------------------------------------------------------------------
@@ -402,7 +450,8 @@ def test_later_versions_replace_the_one_that_waits(case):
 
 def test_an_opt_out_is_not_lost_between_two_versions(case):
     """A version that opts out is replaced by one that says nothing of it: the opt-out is written.
-    Written once: a profile that was re-subscribed in Campaign stays so when its contact is renamed."""
+    Written once: a profile that was re-subscribed in Campaign stays so when its contact is renamed, also
+    after a restart; a forced replay, and an opt-out that was withdrawn and is there again, are written."""
     topic = profiles(case)
     topic.put("k", 1, cusJobTitle="1").drained()
     case.campaign_box.fault(method="PATCH", path=PATCHES, delay_ms=1000, count=1)
@@ -418,8 +467,20 @@ def test_an_opt_out_is_not_lost_between_two_versions(case):
     found = case.campaign.find("profile", "k")
     expect(found["cusJobTitle"] == "6" and not found["blackListPhone"],
            "a renamed contact opted out again")
-    topic.put("k", 7, cusJobTitle="7").drained()
-    topic.put("k", 8, cusJobTitle="8", blackListPhone=True).drained()
+    case.stages[-1].stop()
+    topic.start("again")
+    topic.put("k", 7, cusJobTitle="7", blackListPhone=True).drained()
+    found = case.campaign.find("profile", "k")
+    expect(found["cusJobTitle"] == "7" and not found["blackListPhone"], "forgotten in a restart")
+    case.stages[-1].stop()
+    case.tideway("replay", "--flow", "contacts", "--stage", "load-campaign", "--from", "beginning",
+                 "--force")
+    topic.start("forced")
+    topic.drained()
+    expect(case.campaign.find("profile", "k")["blackListPhone"], "a forced replay writes opt-outs")
+    case.campaign.update("profile", "k", {"blackListPhone": False})
+    topic.put("k", 8, cusJobTitle="8").drained()
+    topic.put("k", 9, cusJobTitle="9", blackListPhone=True).drained()
     expect(case.campaign.find("profile", "k")["blackListPhone"], "a new opt-out did not arrive")
 
 

@@ -89,7 +89,11 @@ SHOWS(a_page_is_no_answer_of_campaign_whatever_its_status)
 SHOWS(v8_says_less)
 {
 	means(500, "\"An error has occurred - please contact your administrator.\"", RETRY,
+	      CAMPAIGN_UNEXPLAINED);
+	/* What stands between us and Campaign says nothing of a record. */
+	means(500, "<html>An error has occurred - please contact your administrator.</html>", RETRY,
 	      CAMPAIGN_UNKNOWN);
+	means(500, "", RETRY, CAMPAIGN_UNKNOWN);
 	means(404, "\"Unable to decrypt PKey. (PKey=@abc)\"", REJECT, "bad-pkey");
 	means(404,
 	      "\"Unable to find document with path 'Service' from key 'x' (document with schema "

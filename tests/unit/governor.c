@@ -7,10 +7,10 @@ static mono_time at(int64_t ms)
 	return (mono_time){1000000 + ms};
 }
 
-static struct governor fresh(size_t max, int64_t per_second, int64_t per_day)
+static struct governor fresh(size_t max, int64_t per_second)
 {
 	struct governor g;
-	struct governor_limits limits = {max, per_second, per_day};
+	struct governor_limits limits = {max, per_second};
 	governor_init(&g, &limits, at(0));
 	return g;
 }
@@ -30,7 +30,7 @@ static void one(struct governor *g, int64_t ms, enum governor_answer a)
 
 SHOWS(no_more_are_in_flight_than_allowed)
 {
-	struct governor g = fresh(3, 0, 0);
+	struct governor g = fresh(3, 0);
 
 	for (int i = 0; i < 3; i++) {
 		assert_true(may(&g, 0));
@@ -43,7 +43,7 @@ SHOWS(no_more_are_in_flight_than_allowed)
 
 SHOWS(overload_halves_the_window_once_a_moment_and_good_answers_let_it_grow)
 {
-	struct governor g = fresh(32, 0, 0);
+	struct governor g = fresh(32, 0);
 
 	for (int i = 0; i < 8; i++)
 		governor_sent(&g, at(i));
@@ -62,7 +62,7 @@ SHOWS(overload_halves_the_window_once_a_moment_and_good_answers_let_it_grow)
 
 SHOWS(retry_after_holds_everybody)
 {
-	struct governor g = fresh(8, 0, 0);
+	struct governor g = fresh(8, 0);
 	int64_t wait;
 
 	governor_sent(&g, at(0));
@@ -70,7 +70,7 @@ SHOWS(retry_after_holds_everybody)
 	assert_false(governor_may_send(&g, at(5009), &wait));
 	assert_int_equal(wait, 1);
 	assert_true(may(&g, 5010) || may(&g, 10010)); /* then the pace decides */
-	struct governor h = fresh(8, 0, 0);
+	struct governor h = fresh(8, 0);
 	governor_sent(&h, at(0));
 	governor_answered(&h, at(10), at(0), GOVERNOR_LOADED, at(3000));
 	assert_false(may(&h, 2999));
@@ -79,15 +79,19 @@ SHOWS(retry_after_holds_everybody)
 
 SHOWS(a_429_without_retry_after_waits_a_second)
 {
-	struct governor g = fresh(8, 0, 0);
+	struct governor g = fresh(8, 0);
 
-	one(&g, 0, GOVERNOR_QUOTA);
-	assert_false(may(&g, 1019));
+	for (int i = 0; i < 20; i++)
+		one(&g, 100 * i, GOVERNOR_GOOD);
+	one(&g, 2000, GOVERNOR_QUOTA);
+	assert_true(g.pace > 5); /* which alone would let one go in 200 ms */
+	assert_false(may(&g, 3019));
+	assert_true(may(&g, 3020));
 }
 
 SHOWS(the_breaker_opens_lets_one_try_and_closes)
 {
-	struct governor g = fresh(8, 0, 0);
+	struct governor g = fresh(8, 0);
 
 	for (int i = 0; i < 10; i++) {
 		assert_true(may(&g, 100 * i));
@@ -108,9 +112,23 @@ SHOWS(the_breaker_opens_lets_one_try_and_closes)
 	assert_int_equal(g.opened, 1);
 }
 
+SHOWS(what_comes_back_is_met_gently)
+{
+	struct governor g = fresh(64, 0);
+
+	for (int i = 0; i < 64; i++)
+		governor_sent(&g, at(0));
+	for (int i = 0; i < 64; i++) /* of one moment: the window is cut once by them */
+		governor_answered(&g, at(1000), at(0), GOVERNOR_LOADED, (mono_time){0});
+	assert_int_equal(g.breaker, BREAKER_OPEN);
+	assert_true(may(&g, 2000));
+	one(&g, 2000, GOVERNOR_GOOD);
+	assert_true(g.window <= 2);
+}
+
 SHOWS(a_target_that_is_away_for_long_is_asked_once_a_minute)
 {
-	struct governor g = fresh(8, 0, 0);
+	struct governor g = fresh(8, 0);
 	int asked = 0;
 
 	for (int64_t ms = 0; ms < 3600000; ms += 50)
@@ -123,17 +141,18 @@ SHOWS(a_target_that_is_away_for_long_is_asked_once_a_minute)
 
 SHOWS(a_refusal_among_failures_is_a_sign_of_life)
 {
-	struct governor g = fresh(8, 0, 0);
-
-	for (int i = 0; i < 100; i++) {
-		one(&g, 100 * i, i % 9 == 8 ? GOVERNOR_GOOD : GOVERNOR_LOADED);
-		assert_int_equal(g.breaker, BREAKER_CLOSED);
+	for (int a = GOVERNOR_GOOD; a <= GOVERNOR_QUOTA; a++) {
+		struct governor g = fresh(8, 0);
+		for (int i = 0; i < 100; i++) {
+			one(&g, 100 * i, i % 9 == 8 ? (enum governor_answer)a : GOVERNOR_LOADED);
+			assert_int_equal(g.breaker, BREAKER_CLOSED);
+		}
 	}
 }
 
 SHOWS(the_budgets_of_a_second_and_of_a_day_hold)
 {
-	struct governor g = fresh(100, 50, 0);
+	struct governor g = fresh(100, 50);
 	int sent = 0;
 
 	for (int64_t ms = 0; ms < 10000; ms++)
@@ -143,14 +162,12 @@ SHOWS(the_budgets_of_a_second_and_of_a_day_hold)
 		}
 	assert_true(sent >= 495 && sent <= 506);
 
-	struct governor day = fresh(100, 0, 1000);
-	sent = 0;
-	for (int64_t ms = 0; ms < 86400000; ms += 1000)
-		if (may(&day, ms)) {
-			one(&day, ms, GOVERNOR_GOOD);
-			sent++;
-		}
-	assert_int_equal(sent, 1000);
+	struct governor day = fresh(100, 0);
+	int64_t wait;
+	governor_day(&day, false, at(86400000));
+	assert_false(governor_may_send(&day, at(1000), &wait));
+	assert_int_equal(wait, 86400000 - 1000);
+	governor_day(&day, true, at(2 * 86400000));
 	assert_true(may(&day, 86400000));
 }
 
@@ -231,7 +248,7 @@ SHOWS(alone_it_uses_95_percent_of_a_quota_and_sends_nothing_within_retry_after)
 	static const int64_t latencies[] = {5, 20, 200};
 
 	for (size_t i = 0; i < 3; i++) {
-		struct governor g = fresh(32, 0, 0);
+		struct governor g = fresh(32, 0);
 		struct quota q = {.rate = 100, .left = 100};
 		long served[CLIENTS] = {0};
 		long early = simulate(&g, 1, &q, latencies[i], 0, 10000, 130000, served);
@@ -248,7 +265,7 @@ SHOWS(two_that_share_a_quota_have_equal_shares_within_a_minute)
 
 	for (size_t i = 0; i < 4; i++) {
 		for (int64_t joins = 0; joins <= 40000; joins += 8000) {
-			struct governor g[2] = {fresh(32, 0, 0), fresh(32, 0, 0)};
+			struct governor g[2] = {fresh(32, 0), fresh(32, 0)};
 			struct quota q = {.rate = 100, .left = 100};
 			long served[CLIENTS] = {0};
 			if (joins)
@@ -268,7 +285,7 @@ SHOWS(two_that_share_a_quota_have_equal_shares_within_a_minute)
 
 SHOWS(a_quota_that_was_raised_is_found)
 {
-	struct governor g = fresh(64, 0, 0);
+	struct governor g = fresh(64, 0);
 	struct quota q = {.rate = 50, .left = 50};
 	long served[CLIENTS] = {0};
 
@@ -286,6 +303,7 @@ int main(void)
 	    cmocka_unit_test(retry_after_holds_everybody),
 	    cmocka_unit_test(a_429_without_retry_after_waits_a_second),
 	    cmocka_unit_test(the_breaker_opens_lets_one_try_and_closes),
+	    cmocka_unit_test(what_comes_back_is_met_gently),
 	    cmocka_unit_test(a_target_that_is_away_for_long_is_asked_once_a_minute),
 	    cmocka_unit_test(a_refusal_among_failures_is_a_sign_of_life),
 	    cmocka_unit_test(the_budgets_of_a_second_and_of_a_day_hold),

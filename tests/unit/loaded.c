@@ -155,6 +155,12 @@ SHOWS(unchanged_is_written_where_skipping_is_off)
 	unsure.unsure = true;
 	assert_int_equal(upsert(&has, 5, 101, 11, false), LOADED_WRITE);
 	assert_int_equal(upsert(&unsure, 5, 101, 11, true), LOADED_WRITE);
+	struct loaded_change again = {.is_delete = true, .epoch = 5, .version = 100, .offset = 50};
+	struct loaded_entry doubt = gone;
+	doubt.unsure = true;
+	assert_int_equal(loaded_judge(&gone, &again, true), LOADED_UNCHANGED);
+	assert_int_equal(loaded_judge(&gone, &again, false), LOADED_WRITE);
+	assert_int_equal(loaded_judge(&doubt, &again, true), LOADED_WRITE);
 }
 
 SHOWS(an_older_version_is_never_written)

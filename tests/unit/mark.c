@@ -77,19 +77,27 @@ SHOWS(counts_of_an_hour_begin_with_it)
 	assert_int_equal(m.hour, 1);
 }
 
-SHOWS(rows_of_a_day_begin_with_it_and_come_back)
+SHOWS(what_was_sent_on_a_day_begins_with_it_and_comes_back)
 {
 	struct mark m = {.known = true}, back;
 	char text[MARK_TEXT_MAX];
 
-	for (int i = 0; i < 3; i++)
+	for (int i = 0; i < 3; i++) {
 		mark_row(&m, 20000);
+		mark_call(&m, 20000);
+	}
 	mark_row(&m, 20001);
 	mark_row(&m, 20001);
+	assert_int_equal(m.calls_in_day, 0);
+	for (int i = 0; i < 4; i++)
+		mark_call(&m, 20001);
 	back = mark_parse(text, mark_format(&m, text));
 	assert_true(back.known);
 	assert_int_equal(back.day, 20001);
 	assert_int_equal(back.rows_in_day, 2);
+	assert_int_equal(back.calls_in_day, 4);
+	mark_call(&back, 20002);
+	assert_int_equal(back.rows_in_day, 0);
 }
 
 SHOWS(a_row_that_was_not_written_is_given_back_on_its_day)
@@ -114,7 +122,7 @@ int main(void)
 	    cmocka_unit_test(the_longest_mark_fits),
 	    cmocka_unit_test(what_is_not_ours_is_not_known),
 	    cmocka_unit_test(counts_of_an_hour_begin_with_it),
-	    cmocka_unit_test(rows_of_a_day_begin_with_it_and_come_back),
+	    cmocka_unit_test(what_was_sent_on_a_day_begins_with_it_and_comes_back),
 	    cmocka_unit_test(a_row_that_was_not_written_is_given_back_on_its_day),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -80,6 +80,52 @@ SHOWS(who_waits_too_long_is_an_orphan_once)
 	parked_free(p);
 }
 
+SHOWS(those_that_nobody_tells_of_are_tried_again)
+{
+	struct parked *p = parked_new(1000);
+
+	put(p, "a", 1, 1, 100);
+	put(p, "b", 2, 2, 200);
+	parked_set_due(p, "a", 1, true);
+	assert_int_equal(parked_retry(p, 1000000, 100, 5000), 1);
+	assert_true(due(p, "a") && due(p, "b"));
+	parked_set_due(p, "b", 1, false);
+	assert_int_equal(parked_due_count(p), 1);
+	parked_free(p);
+}
+
+SHOWS(a_later_version_of_an_orphan_waits_anew)
+{
+	struct parked *p = parked_new(1000);
+
+	put(p, "a", 1, 1, 100);
+	parked_expire(p, 150);
+	put(p, "a", 2, 9, 300);
+	assert_true(!parked_find(p, "a", 1)->orphan && !due(p, "a"));
+	parked_free(p);
+}
+
+SHOWS(who_was_parked_anew_is_as_old_as_he_was)
+{
+	struct parked *p = parked_new(1000);
+	int64_t first, last;
+
+	/* As they are read back: "old" was parked a second time, behind the others. */
+	put(p, "young", 1, 1, 900);
+	put(p, "younger", 1, 2, 950);
+	put(p, "old", 1, 3, 100);
+	put(p, "youngest", 1, 4, 990);
+	put(p, "oldest", 1, 5, 50);
+	assert_int_equal(parked_expire(p, 500), 2);
+	assert_true(due(p, "old") && due(p, "oldest") && !due(p, "young"));
+	parked_remove(p, "oldest", 6);
+	parked_remove(p, "young", 5);
+	assert_int_equal(parked_expire(p, 1000), 2);
+	assert_int_equal(parked_due(p, 0, &first, &last), 3);
+	assert_true(first == 2 && last == 4);
+	parked_free(p);
+}
+
 SHOWS(a_partition_that_goes_takes_its_records_along)
 {
 	struct parked *p = parked_new(1000);
@@ -141,6 +187,9 @@ int main(void)
 	    cmocka_unit_test(a_later_version_takes_the_place_and_keeps_its_age),
 	    cmocka_unit_test(arrivals_are_remembered_for_a_while),
 	    cmocka_unit_test(who_waits_too_long_is_an_orphan_once),
+	    cmocka_unit_test(those_that_nobody_tells_of_are_tried_again),
+	    cmocka_unit_test(a_later_version_of_an_orphan_waits_anew),
+	    cmocka_unit_test(who_was_parked_anew_is_as_old_as_he_was),
 	    cmocka_unit_test(a_partition_that_goes_takes_its_records_along),
 	    cmocka_unit_test(who_waits_is_tried_ever_more_seldom),
 	    cmocka_unit_test(a_parents_fingerprint_names_its_resource_and_is_never_nothing),

@@ -98,6 +98,39 @@ def rates(world):
     case.close()
 
 
+def paced(world, rate=20000, seconds=10):
+    """What it holds resident while records come at this rate, and none of them is new."""
+    case, topic = begin(world, "bench-paced", 0)
+    topic.fill_topic(UPDATES, 1, "0")
+    topic.run("insert", UPDATES)
+    for i in range(UPDATES):
+        topic.add(f"k{i}", 1, row=dict(BODY, cusJobTitle="0"))
+    step = rate // 10
+    texts = [b"".join(k.encode() + b"<K>" + v + b"<M>" for k, v in topic.messages[i:i + step])
+             for i in range(0, UPDATES, step)]
+    stage = topic.start("paced")
+    case.wait(lambda: "partitions assigned\" count=4" in case.log(stage), 30, "partitions")
+    with subprocess.Popen(["kcat", "-b", case.env["KAFKA_BROKERS"], "-P", "-t", topic.topic, "-X",
+                           "topic.partitioner=murmur2_random", "-K", "<K>", "-D", "<M>"],
+                          stdin=subprocess.PIPE) as kcat:
+        began = time.monotonic()
+        for n in range(10 * seconds):
+            kcat.stdin.write(texts[n % len(texts)])
+            kcat.stdin.flush()
+            due = began + (n + 1) / 10
+            wait_until(lambda d=due: time.monotonic() >= d, 5, "its time", pause=0.005)
+        took = time.monotonic() - began
+    with open(f"/proc/{stage.process.pid}/status", encoding="ascii") as f:
+        resident = int(re.search(r"VmRSS:\s+(\d+)", f.read())[1]) / 1024
+    topic.drained()
+    cpu, peak = cost(stage)
+    stage.stop()
+    yield {"lane": "load-paced", "rate": 10 * seconds * step / took, "cpu_s_per_million":
+           cpu / (10 * seconds * step) * 1e6, "rss_mib": resident, "runs": 1,
+           "peak_mib": peak}  # the peak is of reading the state at the start
+    case.close()
+
+
 def latency(world):
     for delay in (20, 200):
         for flight in (1, 8, 64):
@@ -142,5 +175,6 @@ def quota(world):
 
 def lane(world):
     yield from rates(world)
+    yield from paced(world)
     yield from latency(world)
     yield from quota(world)
