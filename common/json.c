@@ -62,8 +62,9 @@ static size_t copy_string(struct buffer *scratch, const char *text, size_t len, 
 	return i + 1;
 }
 
-/* A copy of the text in which every number stands in quotes. */
-static bool quote_numbers(struct buffer *scratch, const char *text, size_t len)
+/* A copy of the text in which every number stands between two marks. */
+static bool mark_numbers(struct buffer *scratch, const char *text, size_t len, const char *before,
+			 const char *behind)
 {
 	size_t from = 0; /* start of what is not copied yet */
 
@@ -77,9 +78,9 @@ static bool quote_numbers(struct buffer *scratch, const char *text, size_t len)
 			while (end < len && number_char(text[end]))
 				end++;
 			buffer_append(scratch, text + from, i - from);
-			buffer_append(scratch, "\"", 1);
+			buffer_puts(scratch, before);
 			buffer_append(scratch, text + i, end - i);
-			buffer_append(scratch, "\"", 1);
+			buffer_puts(scratch, behind);
 			from = i = end;
 		} else {
 			i++;
@@ -88,6 +89,40 @@ static bool quote_numbers(struct buffer *scratch, const char *text, size_t len)
 	if (len > from)
 		buffer_append(scratch, text + from, len - from);
 	return !scratch->overflow && scratch->data;
+}
+
+static bool quote_numbers(struct buffer *scratch, const char *text, size_t len)
+{
+	return mark_numbers(scratch, text, len, "\"", "\"");
+}
+
+/* ["123"] into 123, as it is written; there are no other arrays. */
+static void unmark(cJSON *item)
+{
+	cJSON *child;
+
+	if (cJSON_IsArray(item)) {
+		child = cJSON_DetachItemFromArray(item, 0);
+		item->type = cJSON_Raw;
+		item->valuestring = child->valuestring;
+		child->valuestring = NULL;
+		cJSON_Delete(child);
+		return;
+	}
+	cJSON_ArrayForEach(child, item) unmark(child);
+}
+
+cJSON *json_parse_raw(const char *text)
+{
+	struct buffer scratch = BUFFER(64 << 20);
+	cJSON *tree = mark_numbers(&scratch, text, strlen(text), "[\"", "\"]")
+			  ? json_parse(scratch.data, scratch.len)
+			  : NULL;
+
+	buffer_free(&scratch);
+	if (tree)
+		unmark(tree);
+	return tree;
 }
 
 cJSON *json_parse_exact(struct buffer *scratch, const char *text, size_t len)

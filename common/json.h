@@ -23,6 +23,9 @@ cJSON *json_parse_exact(struct buffer *scratch, const char *text, size_t len);
 /* The same, with all of the tree in an arena: a page of 5000 rows is 300,000 nodes.  It goes with the
  * arena; cJSON_Delete must not see it. */
 cJSON *json_parse_exact_in(struct arena *a, struct buffer *scratch, const char *text, size_t len);
+/* Of our own making, and without arrays: numbers are cJSON_Raw, so that they are printed as they were
+ * written. */
+cJSON *json_parse_raw(const char *text);
 
 /* Plain cJSON for answers in which no number needs more than a double; the same refusals. */
 cJSON *json_parse(const char *text, size_t len);

@@ -4,6 +4,7 @@
 #include <xxhash.h>
 
 #include "arena.h"
+#include "json.h"
 #include "writing.h"
 
 /* Names, and PKeys of parents, which a step adds to a body. */
@@ -52,7 +53,7 @@ static uint8_t take_consent(const struct flow *f, cJSON *json)
 
 char *without_consent(const char *text, uint8_t bits)
 {
-	cJSON *json = cJSON_Parse(text);
+	cJSON *json = json_parse_raw(text);
 
 	for (int i = 0; consent_flags[i]; i++)
 		if (bits >> i & 1)
@@ -115,7 +116,7 @@ static bool add_missing(cJSON *to, const cJSON *from)
 
 static bool merge_text(char **to, const char *from)
 {
-	cJSON *a = cJSON_Parse(*to), *b = cJSON_Parse(from);
+	cJSON *a = json_parse_raw(*to), *b = json_parse_raw(from);
 	bool any = add_missing(a, b);
 
 	if (any) {

@@ -80,6 +80,20 @@ SHOWS(half_of_a_pair_is_replaced)
 	buffer_free(&scratch);
 }
 
+SHOWS(numbers_that_are_raw_are_printed_as_they_were_written)
+{
+	const char *text =
+	    "{\"a\":9007199254740993,\"b\":{\"c\":-0.10,\"d\":\"7\\\"8\"},\"e\":true}";
+	cJSON *json = json_parse_raw(text);
+
+	assert_non_null(json);
+	char *again = cJSON_PrintUnformatted(json);
+	assert_string_equal(again, text);
+	free(again);
+	cJSON_Delete(json);
+	assert_null(json_parse_raw("{"));
+}
+
 SHOWS(depth_is_bounded)
 {
 	struct buffer scratch = BUFFER(16 << 20);
@@ -192,6 +206,7 @@ int main(void)
 	    cmocka_unit_test(a_nul_is_refused),
 	    cmocka_unit_test(an_escaped_nul_does_not_cut_a_text),
 	    cmocka_unit_test(half_of_a_pair_is_replaced),
+	    cmocka_unit_test(numbers_that_are_raw_are_printed_as_they_were_written),
 	    cmocka_unit_test(depth_is_bounded),
 	    cmocka_unit_test(what_does_not_fit_into_scratch_is_refused),
 	    cmocka_unit_test(members_have_the_type_that_is_asked_for),
