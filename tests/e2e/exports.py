@@ -82,6 +82,7 @@ def test_a_slow_line_with_few_events_is_read_in_one_go(case):
     stage = case.start(FLOW, "extract-campaign-logs", env=env)
     case.wait(lambda: "file read" in case.log(stage), 60, "the file to be read")
     expect(time.monotonic() - began > 12, "the line was not slow")
+    case.wait(lambda: len(set(events_in_topic(case))) == 400, 20, "the last events to be committed")
     keys = events_in_topic(case)
     expect(len(keys) == len(set(keys)) == 400, f"{len(keys)} events, {len(set(keys))} of them differ")
 
