@@ -16,6 +16,10 @@ enum {
 	POLL_MS = 200,
 };
 
+enum { FLUSH_MS = 30000 };
+
+#define SETTLED "settled" /* a key without a value: nothing is restored from it */
+
 enum term { STANDBY, RESTORING, BEGINNING, LEADING };
 
 struct extract_output {
@@ -172,6 +176,16 @@ enum result extract_checkpoint(struct extract_output *o, const char *key, avro_v
 	if (headers)
 		rd_kafka_headers_destroy(headers);
 	return r == REJECT ? FATAL : r; /* a checkpoint is never that large */
+}
+
+enum result extract_settle(struct extract_output *o, struct error *err)
+{
+	enum result r = produce(o, o->stage->self->input, SETTLED, NULL, 0, NULL, err);
+
+	if (r == OK && rd_kafka_flush(o->producer, FLUSH_MS))
+		r = error_restart(err, "produce", "a record was not taken for %d s",
+				  FLUSH_MS / 1000);
+	return r == REJECT ? FATAL : r;
 }
 
 enum result extract_reject(struct extract_output *o, const char *key, const void *value, size_t len,

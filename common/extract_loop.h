@@ -36,6 +36,9 @@ enum result extract_reject(struct extract_output *o, const char *key, const void
 bool extract_full(const struct extract_output *o);
 /* Commits what the step wrote so far, its checkpoint included; the step goes on. */
 enum result extract_commit(struct extract_output *o, struct error *err);
+/* Waits until what was committed before can be read: the broker answers a commit before the marks of
+ * it are in all partitions, and takes the next transaction's first record only after. */
+enum result extract_settle(struct extract_output *o, struct error *err);
 
 struct extractor {
 	const char *program, *synopsis;

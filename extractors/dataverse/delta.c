@@ -128,11 +128,13 @@ static enum result heal(struct extraction *x, struct position *p, wall_time now,
 
 /* What changed while all rows were read was met there, and comes again in the first delta; a process
  * that was not there asks the topic. */
-static enum result know(struct extraction *x, const struct position *p, struct error *err)
+static enum result know(struct extraction *x, struct extract_output *o, const struct position *p,
+			struct error *err)
 {
 	if (p->late_above < 0 || x->late)
 		return OK;
-	enum result r = rows_recent(x, (wall_time){p->scan_began.ms - SKEW_MS}, p->late_above, err);
+	enum result r =
+	    rows_recent(x, o, (wall_time){p->scan_began.ms - SKEW_MS}, p->late_above, err);
 	x->late = r == OK;
 	return r;
 }
@@ -159,7 +161,7 @@ enum result delta_step(struct extraction *x, struct extract_output *o, struct po
 		       wall_time now, bool *more, int64_t *rows, struct error *err)
 {
 	struct dataverse_page page;
-	enum result r = know(x, p, err);
+	enum result r = know(x, o, p, err);
 
 	if (r != OK)
 		return r;

@@ -119,9 +119,11 @@ enum result rows_emit_delete(struct extraction *x, struct extract_output *o, str
 			     const char *id, enum change_origin origin, wall_time now,
 			     struct error *err);
 /* Fills x->known from the topic that we write ourselves; also p->epoch, should it be behind. */
-enum result rows_known(struct extraction *x, struct position *p, struct error *err);
+enum result rows_known(struct extraction *x, struct extract_output *o, struct position *p,
+		       struct error *err);
 /* Fills x->recent_before with the versions above one that the topic got since a time. */
-enum result rows_recent(struct extraction *x, wall_time since, int64_t above, struct error *err);
+enum result rows_recent(struct extraction *x, struct extract_output *o, wall_time since,
+			int64_t above, struct error *err);
 
 /* scan.c */
 void scan_begin(struct extraction *x, struct position *p, enum scan kind, wall_time now);

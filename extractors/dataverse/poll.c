@@ -25,14 +25,20 @@ static char *pass_url(const struct extraction *x, const struct position *p)
 }
 
 /* After a restart the topic tells what was written in the time that is asked for again. */
-static enum result know(struct extraction *x, const struct position *p, struct error *err)
+static enum result know(struct extraction *x, struct extract_output *o, const struct position *p,
+			struct error *err)
 {
 	const struct flow *f = x->stage->flow;
 	int64_t back = f->changes == CHANGES_MODIFIEDON ? f->overlap_ms : 2 * f->poll_ms;
 
 	if (x->recent_loaded)
 		return OK;
-	enum result r = rows_recent(x, (wall_time){p->mark.ms - back - SKEW_MS}, -1, err);
+	int64_t since = p->mark.ms - back, above = -1;
+	if (p->late_above >= 0 && p->scan == SCAN_NONE) { /* what the read brought comes again */
+		above = p->late_above;
+		since = p->scan_began.ms < since ? p->scan_began.ms : since;
+	}
+	enum result r = rows_recent(x, o, (wall_time){since - SKEW_MS}, above, err);
 	x->recent_loaded = r == OK;
 	return r;
 }
@@ -47,6 +53,8 @@ static void end_pass(struct extraction *x, struct position *p)
 	seen_clear(x->links);
 	position_set(&p->delta_link, "");
 	p->mark = x->pass_began;
+	if (p->scan == SCAN_NONE)
+		p->late_above = -1;
 	/* Rows that were written while the pass ran may have lower versions than it saw. */
 	p->floor = p->version_before;
 	p->version_before = p->version;
@@ -58,7 +66,7 @@ enum result poll_step(struct extraction *x, struct extract_output *o, struct pos
 {
 	struct page_use use = {.origin = ORIGIN_DELTA, .meet = true, .recent = true};
 	struct dataverse_page page;
-	enum result r = know(x, p, err);
+	enum result r = know(x, o, p, err);
 
 	if (r != OK)
 		return r;

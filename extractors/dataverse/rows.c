@@ -214,12 +214,14 @@ static bool take_record(void *arg, const rd_kafka_message_t *m)
 	return !stage_stop;
 }
 
-static enum result read_topic(struct reading *g, wall_time since, struct error *err)
+static enum result read_topic(struct reading *g, struct extract_output *o, wall_time since,
+			      struct error *err)
 {
 	struct stage *s = g->x->stage;
 	_cleanup_(freep) char *client = xasprintf("%s.known", s->self->group);
+	if (extract_settle(o, err) != OK)
+		return FATAL;
 	rd_kafka_t *reader = kafka_reader(s->config, client, err);
-
 	if (!reader)
 		return FATAL;
 	g->err = err;
@@ -234,19 +236,19 @@ static enum result read_topic(struct reading *g, wall_time since, struct error *
 	return r;
 }
 
-/* In mid-scan, a row whose record has the scan's epoch was met by it, or by a change since. */
-enum result rows_known(struct extraction *x, struct position *p, struct error *err)
+/* A row whose record has the scan's epoch was met by it, or by a change since it began. */
+enum result rows_known(struct extraction *x, struct extract_output *o, struct position *p,
+		       struct error *err)
 {
 	struct reading g = {.x = x,
 			    .p = p,
-			    .met_by_epoch =
-				p->scan_pages > 0 && x->stage->flow->changes != CHANGES_FULL,
+			    .met_by_epoch = x->stage->flow->changes != CHANGES_FULL,
 			    .epoch = p->epoch};
 
 	if (!x->known)
 		x->known = known_new();
 	known_clear(x->known);
-	enum result r = read_topic(&g, (wall_time){-1}, err);
+	enum result r = read_topic(&g, o, (wall_time){-1}, err);
 	if (r != OK) {
 		known_free(x->known);
 		x->known = NULL;
@@ -259,10 +261,11 @@ enum result rows_known(struct extraction *x, struct position *p, struct error *e
 	return OK;
 }
 
-enum result rows_recent(struct extraction *x, wall_time since, int64_t above, struct error *err)
+enum result rows_recent(struct extraction *x, struct extract_output *o, wall_time since,
+			int64_t above, struct error *err)
 {
 	struct reading g = {.x = x, .p = &x->at, .versions = true, .above = above};
 
 	seen_clear(x->recent_before);
-	return read_topic(&g, since, err);
+	return read_topic(&g, o, since, err);
 }

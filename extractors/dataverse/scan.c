@@ -86,8 +86,8 @@ void scan_begin(struct extraction *x, struct position *p, enum scan kind, wall_t
 					      id, &version, &ignored) == OK;
 		if (asked && by_version)
 			p->floor = p->version = p->version_before = version;
-		if (adopts) /* not known: any row of the read may be in the first delta */
-			p->late_above = asked ? version : 0;
+		/* Not known: any row of the read may come again behind it. */
+		p->late_above = asked ? version : by_version ? p->floor : 0;
 		x->late = adopts;
 		seen_clear(x->recent);
 	}
@@ -246,10 +246,11 @@ static void report(struct extraction *x, const struct position *p)
 
 /* The rows of the topic have to be known before the first is met.  A step of its own: what it finds
  * about the scan is saved with it. */
-static enum result know(struct extraction *x, struct position *p, struct error *err)
+static enum result know(struct extraction *x, struct extract_output *o, struct position *p,
+			struct error *err)
 {
 	bool full = x->stage->flow->changes == CHANGES_FULL;
-	enum result r = rows_known(x, p, err);
+	enum result r = rows_known(x, o, p, err);
 
 	x->topic_read = r == OK;
 	if (r == OK && p->scan == SCAN_SNAPSHOT && known_alive(x->known))
@@ -276,10 +277,10 @@ static enum result follow(struct extraction *x, struct position *p, const char *
 		p->floor = p->version_before;
 		x->token_proved = false;
 	}
-	if (!p->mark.ms) {
-		p->mark = p->scan_began;
+	if (!p->mark.ms || x->stage->flow->changes == CHANGES_VERSIONNUMBER)
 		x->recent_loaded = false;
-	}
+	if (!p->mark.ms)
+		p->mark = p->scan_began;
 	return OK;
 }
 
@@ -296,7 +297,7 @@ enum result scan_step(struct extraction *x, struct extract_output *o, struct pos
 	/* A first read that is under way has found the topic empty. */
 	bool needed = p->scan == SCAN_RECONCILE || full || !p->scan_pages;
 	if (p->scan != SCAN_SINCE && needed && !x->topic_read && !x->known)
-		return know(x, p, err);
+		return know(x, o, p, err);
 	if (p->scan_pages && !*p->scan_link)
 		return close_scan(x, o, p, now, err);
 	/* Nothing of what is known need be true of another environment. */

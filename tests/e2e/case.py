@@ -200,10 +200,10 @@ class Case:
             if value is None:
                 continue
             expect("error" not in m, f"{suffix}: {m}")
-            mark = (value["epoch"], value["version"], value["op"])
+            mark = (value["epoch"], value["version"], value["op"], value["origin"], value["observed_at"])
             seen.setdefault(m["key"], []).append(mark)
         for key, marks in seen.items():
-            expect(len(set(marks)) == len(marks), f"{suffix}: {key} has a version twice: {marks}")
+            expect(len({m[:3] for m in marks}) == len(marks), f"{suffix}: {key} has a version twice: {marks}")
             order = [m[:2] for m in marks]
             expect(order == sorted(order), f"{suffix}: {key} is out of order: {marks}")
         return seen
