@@ -141,7 +141,9 @@ def test_a_batch_without_bulk_messages_completes_its_rows_in_a_second_one(case):
 def test_a_token_that_is_revoked_is_asked_for_anew(case):
     """When tokens are refused in mid-work a new one is taken, and nothing is lost."""
     setup(case, stages=False)
-    case.start(FLOW, "extract-campaign-logs", "transform-marketing-event")
+    for program in ("extract-campaign-logs", "transform-marketing-event"):
+        stage = case.start(FLOW, program)
+        case.wait(lambda s=stage: "msg=started" in case.log(s), 20, "it to have read its configuration")
     case.configure(events_of(case, poll="1h"))  # or the question about merges finds it out
     case.start(FLOW, "load-dataverse")
     deliver(case, name="DM1", export={})
