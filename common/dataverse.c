@@ -423,7 +423,9 @@ static enum result definition(struct dataverse *d, const char *name, const char 
 	_cleanup_(freep) char *url =
 	    xasprintf("%s" API "EntityDefinitions(LogicalName='%s')%s", d->url, name, rest);
 	enum result r = dataverse_get(d, url, NULL, false, now, json, err);
-	if (r == REJECT) { /* there is no such table: nothing about a record */
+	if (r == REJECT && !strncmp(err->reason, "http-4", 6) && !strstr(err->text, " 0x"))
+		return RETRY; /* without a code of Dynamics: a gateway's answer */
+	if (r == REJECT) {    /* there is no such table: nothing about a record */
 		error_prefix(err, "the table %s", name);
 		err->exit_code = EXIT_PERMANENT;
 		return FATAL;

@@ -158,11 +158,11 @@ static void dataverse_reset(void *state)
 	seen_clear(x->recent);
 	seen_clear(x->recent_before);
 	x->recent_loaded = x->late = false;
-	x->top_gone = x->young = x->foreign = 0;
+	x->top_gone = x->young = x->foreign = x->strange = 0;
 	x->scan_due = mono_now();
 	x->restored = false;
 	forget_requests(x);
-	x->topic_read = x->scan_resumed = x->ids_partial = false;
+	x->topic_read = x->ids_partial = false;
 	x->trouble = x->scan_trouble = x->heavy = x->scan_heavy = 0;
 	/* A token that was followed before is a good one, until it says otherwise. */
 	x->token_proved = true;
@@ -224,6 +224,17 @@ enum result extraction_who(struct extraction *x, struct position *p, struct erro
 	return OK;
 }
 
+/* Nothing that is asked here is about one record. It may be a gateway's answer: more than one is none. */
+static enum result no_record(struct extraction *x, enum result r, struct error *err)
+{
+	if (r != REJECT)
+		return r;
+	if (++x->strange < TROUBLE_MAX)
+		return RETRY;
+	err->exit_code = EXIT_PERMANENT;
+	return FATAL;
+}
+
 static enum result dataverse_begin(void *state, int32_t schema_id, struct error *err)
 {
 	struct extraction *x = state;
@@ -236,13 +247,12 @@ static enum result dataverse_begin(void *state, int32_t schema_id, struct error 
 	}
 	enum result r = extraction_who(x, &x->at, err);
 	if (r != OK)
-		return r;
+		return no_record(x, r, err);
 	x->schema_id = schema_id;
 	if (!x->at.page_size || x->at.page_size > x->stage->flow->page_size)
 		x->at.page_size = x->stage->flow->page_size;
 	if (!x->at.delta_page_size || x->at.delta_page_size > x->stage->flow->page_size)
 		x->at.delta_page_size = x->stage->flow->page_size;
-	x->scan_resumed = x->at.scan != SCAN_NONE && x->at.scan_pages;
 	x->ids_partial = strcmp(x->at.delta_link, x->at.delta_start) != 0;
 	x->interval_ms = x->stage->flow->poll_min_ms;
 	x->delta_due = x->look_due = mono_now();
@@ -378,6 +388,8 @@ static bool begin_again(struct extraction *x, struct position *p, enum result r,
 		return false;
 	x->scan_trouble = 0;
 	scan_restart(x, p, now);
+	if (expired)
+		scan_later(x);
 	log_error("the full read begins again", "table", x->stage->table->name, "error", err->text,
 		  NULL);
 	return true;
@@ -525,14 +537,11 @@ static enum result dataverse_step(void *state, struct extract_output *o, int64_t
 	if (r == OK) {
 		position_free(&x->at);
 		x->at = next;
+		x->strange = 0;
 		return OK;
 	}
 	position_free(&next);
-	if (r == REJECT) { /* nothing here is about one record */
-		err->exit_code = EXIT_PERMANENT;
-		return FATAL;
-	}
-	return r;
+	return no_record(x, r, err);
 }
 
 static void dataverse_close(void *state)

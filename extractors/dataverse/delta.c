@@ -16,7 +16,6 @@
 #include "json.h"
 #include "log.h"
 
-enum { YOUNG_MS = 60000, YOUNG_MAX_MS = 3600000 };
 enum { SKEW_MS = 600000 }; /* of our clock and the broker's */
 
 static bool lower_id(const char *id, char out[37])
@@ -134,7 +133,7 @@ static enum result know(struct extraction *x, struct extract_output *o, const st
 	if (p->late_above < 0 || x->late)
 		return OK;
 	enum result r =
-	    rows_recent(x, o, (wall_time){p->scan_began.ms - SKEW_MS}, p->late_above, err);
+	    rows_recent(x, o, p, (wall_time){p->scan_began.ms - SKEW_MS}, p->late_above, err);
 	x->late = r == OK;
 	return r;
 }
@@ -143,14 +142,11 @@ static enum result know(struct extraction *x, struct extract_output *o, const st
 static enum result expired(struct extraction *x, struct position *p, wall_time now,
 			   const struct error *err)
 {
-	int64_t wait_ms = YOUNG_MS;
-
 	if (x->token_proved)
 		return heal(x, p, now, "the delta token has expired", err);
-	for (unsigned i = 0; i < x->young && wait_ms < YOUNG_MAX_MS; i++)
-		wait_ms *= 2;
-	x->young++;
-	x->scan_due = mono_add(mono_now(), wait_ms);
+	if (!x->young)
+		x->young = 1;
+	scan_later(x);
 	return heal(x, p, now,
 		    "the delta token has expired before it was used: is expirechangetrackingindays "
 		    "of the organization 0? The next full read waits",

@@ -63,16 +63,16 @@ struct extraction {
 	int64_t interval_ms;	    /* between polls, now */
 	unsigned trouble;	    /* pages in a row that cannot be right: of changes, */
 	unsigned scan_trouble;	    /* and of the full read */
+	unsigned strange;	    /* refusals in a row of what cannot be wrong */
 	unsigned foreign;	    /* pages in a row with links to elsewhere */
 	unsigned heavy, scan_heavy; /* pages in a row that took too long */
 	bool token_proved;	    /* the delta link in use has answered once */
-	unsigned young;		    /* tokens in a row that had expired when they were first used */
+	unsigned young;		    /* links in a row that had expired when they were first used */
 	mono_time scan_due;	    /* a full read begins no earlier */
 
 	/* Of the pass under way; lost with the process, and rebuilt where it matters. */
 	struct known *known;		 /* rows of the topic; NULL: not loaded, or not needed */
 	bool topic_read;		 /* for the scan under way */
-	bool scan_resumed;		 /* what was rejected before a restart is not remembered */
 	bool ids_partial;		 /* nor are the rows of the pages before, in a delta */
 	struct seen *links;		 /* next links read: one that repeats would never end */
 	struct seen *page, *page_before; /* rows of two pages: a row may be in both */
@@ -121,14 +121,17 @@ enum result rows_emit_delete(struct extraction *x, struct extract_output *o, str
 /* Fills x->known from the topic that we write ourselves; also p->epoch, should it be behind. */
 enum result rows_known(struct extraction *x, struct extract_output *o, struct position *p,
 		       struct error *err);
-/* Fills x->recent_before with the versions above one that the topic got since a time. */
-enum result rows_recent(struct extraction *x, struct extract_output *o, wall_time since,
-			int64_t above, struct error *err);
+/* Fills x->recent_before with the versions above one that the topic got since a time, of the epoch. */
+enum result rows_recent(struct extraction *x, struct extract_output *o, const struct position *p,
+			wall_time since, int64_t above, struct error *err);
 
 /* scan.c */
 void scan_begin(struct extraction *x, struct position *p, enum scan kind, wall_time now);
 /* From the first page again, as if nobody had been met. */
 void scan_restart(struct extraction *x, struct position *p, wall_time now);
+/* Links that expire at once lead from one full read to the next: the first begins at once, the others
+ * after a minute, two, .. an hour. */
+void scan_later(struct extraction *x);
 enum result scan_step(struct extraction *x, struct extract_output *o, struct position *p,
 		      wall_time now, struct error *err);
 

@@ -38,7 +38,7 @@ static enum result know(struct extraction *x, struct extract_output *o, const st
 		above = p->late_above;
 		since = p->scan_began.ms < since ? p->scan_began.ms : since;
 	}
-	enum result r = rows_recent(x, o, (wall_time){since - SKEW_MS}, above, err);
+	enum result r = rows_recent(x, o, p, (wall_time){since - SKEW_MS}, above, err);
 	x->recent_loaded = r == OK;
 	return r;
 }

@@ -202,7 +202,7 @@ static bool take_record(void *arg, const rd_kafka_message_t *m)
 	change_get_head(change, &head);
 	if (head.epoch > g->epoch)
 		g->epoch = head.epoch;
-	if (g->versions && head.version <= g->above)
+	if (g->versions && (head.version <= g->above || head.epoch != g->p->epoch))
 		return !stage_stop;
 	if (g->versions)
 		seen_add(g->x->recent_before, state, state_of(state, id, head.version));
@@ -261,10 +261,10 @@ enum result rows_known(struct extraction *x, struct extract_output *o, struct po
 	return OK;
 }
 
-enum result rows_recent(struct extraction *x, struct extract_output *o, wall_time since,
-			int64_t above, struct error *err)
+enum result rows_recent(struct extraction *x, struct extract_output *o, const struct position *p,
+			wall_time since, int64_t above, struct error *err)
 {
-	struct reading g = {.x = x, .p = &x->at, .versions = true, .above = above};
+	struct reading g = {.x = x, .p = p, .versions = true, .above = above};
 
 	seen_clear(x->recent_before);
 	return read_topic(&g, o, since, err);

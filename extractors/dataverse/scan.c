@@ -17,7 +17,7 @@
 #include "extraction.h"
 #include "log.h"
 
-enum { REPORT_MS = 5000, ASKS_A_STEP = 8 };
+enum { REPORT_MS = 5000, ASKS_A_STEP = 8, LATER_MS = 60000, LATER_MAX_MS = 3600000 };
 
 /* Later than any epoch before, whatever the clock says. */
 static int64_t later_epoch(const struct position *p, wall_time now)
@@ -30,7 +30,14 @@ static void forget_known(struct extraction *x)
 	known_free(x->known);
 	x->known = NULL;
 	x->topic_read = false;
-	x->scan_resumed = false;
+}
+
+/* What was written in another epoch is to be written again, whoever meets it. */
+static void forget_recent(struct extraction *x)
+{
+	seen_clear(x->recent);
+	seen_clear(x->recent_before);
+	x->recent_loaded = true;
 }
 
 void scan_restart(struct extraction *x, struct position *p, wall_time now)
@@ -51,6 +58,7 @@ void scan_restart(struct extraction *x, struct position *p, wall_time now)
 	/* Who was met before may be gone by now: only the new epoch tells who is met. */
 	p->epoch = later_epoch(p, now);
 	forget_known(x);
+	forget_recent(x);
 }
 
 void scan_begin(struct extraction *x, struct position *p, enum scan kind, wall_time now)
@@ -59,7 +67,6 @@ void scan_begin(struct extraction *x, struct position *p, enum scan kind, wall_t
 	char id[37];
 	struct error ignored; /* both are asked for convenience */
 
-	x->scan_resumed = false;
 	p->scan = kind;
 	p->scan_rows = p->scan_pages = 0;
 	p->scan_began = now;
@@ -70,7 +77,12 @@ void scan_begin(struct extraction *x, struct position *p, enum scan kind, wall_t
 			p->version_before = p->version;
 		p->epoch = later_epoch(p, now);
 		forget_known(x);
+		forget_recent(x);
 	}
+	/* Rows with the version that the topic has come with other columns. */
+	if (kind != SCAN_SINCE && x->stage->flow->changes == CHANGES_FULL &&
+	    strcmp(p->select, x->select))
+		p->epoch = later_epoch(p, now);
 	if (kind != SCAN_SINCE && dataverse_count(&x->dataverse, x->stage->table->name, mono_now(),
 						  &expected, &ignored) != OK)
 		expected = -1;
@@ -89,7 +101,6 @@ void scan_begin(struct extraction *x, struct position *p, enum scan kind, wall_t
 		/* Not known: any row of the read may come again behind it. */
 		p->late_above = asked ? version : by_version ? p->floor : 0;
 		x->late = adopts;
-		seen_clear(x->recent);
 	}
 	seen_clear(x->links);
 	seen_clear(x->page);
@@ -98,6 +109,16 @@ void scan_begin(struct extraction *x, struct position *p, enum scan kind, wall_t
 	x->rate_rows = 0;
 	log_info("full read begins", "table", x->stage->table->name, "rows", log_int(expected),
 		 NULL);
+}
+
+void scan_later(struct extraction *x)
+{
+	int64_t wait_ms = x->young ? LATER_MS : 0;
+
+	for (unsigned i = 1; i < x->young && wait_ms < LATER_MAX_MS; i++)
+		wait_ms *= 2;
+	x->young++;
+	x->scan_due = mono_add(mono_now(), wait_ms < LATER_MAX_MS ? wait_ms : LATER_MAX_MS);
 }
 
 void scan_heal(struct extraction *x, struct position *p, wall_time now, const char *why,
@@ -134,8 +155,9 @@ static void hold(struct extraction *x, struct position *p, int64_t gone, int64_t
 		  log_int((int64_t)known_alive(x->known)), "limit", log_int(limit), NULL);
 }
 
-/* After a restart, a row that was met and rejected looks as if it were gone: the topic has only what
- * it was before.  Each is asked for, some a step, and what is sure stays so. */
+/* What was not met need not be gone: it was created again behind the read, or, after a restart, met
+ * and rejected before, which the topic does not know.  Each is asked for, some a step, and what is sure
+ * stays so.  Then a delete is below whatever is created again later. */
 static enum result look_again(struct extraction *x, bool *done, struct error *err)
 {
 	enum result r = OK;
@@ -177,7 +199,7 @@ static enum result close_scan(struct extraction *x, struct extract_output *o, st
 		limit = guard_limit(x->stage->flow, known_alive(x->known));
 	if (p->approved > limit)
 		limit = p->approved;
-	if (gone && gone <= limit && x->scan_resumed) {
+	if (gone && gone <= limit) {
 		bool done;
 		r = look_again(x, &done, err);
 		if (r != OK || !done)
@@ -204,14 +226,18 @@ static enum result close_scan(struct extraction *x, struct extract_output *o, st
 	if (deletes)
 		p->approved = 0;
 	p->scan = SCAN_NONE;
-	x->topic_read = x->scan_resumed = false;
+	x->topic_read = false;
 	extraction_grow_pages(x, &p->page_size); /* they were too heavy perhaps for a while only */
 	if (x->stage->flow->changes == CHANGES_FULL) {
 		/* A row that comes back with its old version must come after its delete. */
 		if (gone && !p->held)
 			p->epoch = later_epoch(p, now);
+		if (deletes)
+			position_set(&p->select, x->select);
 		known_unmeet(x->known);
 	} else {
+		if (x->stage->flow->changes != CHANGES_TRACKING)
+			x->young = 0;
 		known_free(x->known);
 		x->known = NULL;
 	}
@@ -278,7 +304,7 @@ static enum result follow(struct extraction *x, struct position *p, const char *
 		x->token_proved = false;
 	}
 	if (!p->mark.ms || x->stage->flow->changes == CHANGES_VERSIONNUMBER)
-		x->recent_loaded = false;
+		x->recent_loaded = false; /* polls go back behind the begin of the read */
 	if (!p->mark.ms)
 		p->mark = p->scan_began;
 	return OK;
@@ -309,11 +335,11 @@ enum result scan_step(struct extraction *x, struct extract_output *o, struct pos
 			    &page, err);
 	if (r != OK)
 		return r;
-	struct page_use use = {.origin =
-				   p->scan == SCAN_SNAPSHOT ? ORIGIN_SNAPSHOT : ORIGIN_RECONCILE,
-			       .compare = full && p->scan != SCAN_SINCE,
-			       .late = x->late && adopted,
-			       .meet = true};
+	struct page_use use = {
+	    .origin = p->scan == SCAN_SNAPSHOT ? ORIGIN_SNAPSHOT : ORIGIN_RECONCILE,
+	    .compare = full && p->scan != SCAN_SINCE && !strcmp(p->select, x->select),
+	    .late = x->late && adopted,
+	    .meet = true};
 	r = page.next ? extraction_check_next(x, url, page.next, err)
 		      : follow(x, p, page.delta, err);
 	int64_t met = cJSON_GetArraySize(page.rows);

@@ -584,3 +584,116 @@ def float_or(text):
         return float(text)
     except ValueError:
         return text
+
+
+def new_column(case, **flow):
+    """A column comes into the mapping while rows changed a moment ago: all rows have it in the end."""
+    fields = [{"from": "firstname", "to": "firstName"}, {"from": "lastname", "to": "lastName"}]
+    flow = dict({"page_size": 10, "poll": "300ms"}, **flow)
+    wired(case, 100, {"flows": {"contacts": dict(flow, fields=fields)}})
+    case.start("contacts", "extract-dataverse")
+    case.wait(lambda: rows_in_topic(case) == 100 and progress(case).startswith("following"), 20, "the rows")
+    retitle(case, case.dynamics.rows("contacts"), "changed")
+    wanted = {r["contactid"]: int(r["versionnumber"]) for r in case.dynamics.rows("contacts")}
+    case.wait(lambda: wanted == {m["key"]: m["value"]["version"] for m in case.messages("crm.contact")
+                                 if m["value"]}, 30, "the changes")
+    extractor(case).stop()
+    case.configure({"flows": {"contacts": flow}})
+    case.dynamics_box.fault(path="*contacts?*", delay_ms=100, count=100)
+    case.start("contacts", "extract-dataverse")
+
+    def titles():
+        last = {m["key"]: m["value"] for m in case.messages("crm.contact") if m["value"]}
+        return [v["row"].get("jobtitle") for v in last.values()]
+    case.wait(lambda: titles() == ["changed"] * 100, 60, "the new column in all rows")
+    case.wait(lambda: progress(case).startswith("following"), 30, "the end of the read")
+    expect("held" not in progress(case), progress(case))
+
+
+def test_polled_by_modifiedon_a_new_column_is_read_for_rows_that_changed_just_before(case):
+    """What the topic has from before the change of the mapping is no repetition."""
+    new_column(case, changes="modifiedon", overlap="5m")
+
+
+def test_polled_by_versionnumber_a_new_column_is_read_for_rows_that_changed_just_before(case):
+    """The same by versions."""
+    new_column(case, changes="versionnumber")
+
+
+def test_by_full_reads_a_new_column_is_read_for_rows_that_did_not_change(case):
+    """Their versions are those that the topic has, their columns are not."""
+    new_column(case, changes="full")
+
+
+def stray(case, picks, act):
+    """One request is answered by a gateway that has no such page: the extractor goes on."""
+    wire = wired(case, 60, small_pages(poll="300ms"))
+    case.start("contacts")
+    case.agree()
+    bent = []
+
+    @wire.rule
+    def _(e):
+        if picks(e) and not bent:
+            bent.append(e.path)
+            e.answer(404, b"<html>gateway</html>", **{"Content-Type": "text/html"})
+    case.dynamics_box.control.request("POST", "/_sandbox/expire-delta-tokens")
+    case.wait(lambda: bent, 20, "the strange answer")
+    change_one(case)
+    case.agree()
+    expect(extractor(case).running(), "the extractor ended")
+
+
+def test_a_strange_answer_to_the_first_page_of_a_full_read_does_not_end_the_extractor(case):
+    """Exit 100 would be for good."""
+    stray(case, lambda e: e.is_page("contacts") and e.first() and "filter" not in e.path, None)
+
+
+def test_a_strange_answer_to_the_question_who_it_is_does_not_end_the_extractor(case):
+    """Exit 100 would be for good."""
+    stray(case, lambda e: "WhoAmI" in e.path, None)
+
+
+def test_next_links_that_expire_at_once_do_not_make_a_read_begin_again_and_again(case):
+    """The first time at once, then later and later."""
+    wire = wired(case, 60, small_pages(poll="300ms"))
+    case.start("contacts")
+    case.agree()
+
+    @wire.rule
+    def _(e):
+        if e.is_page("contacts") and not e.first():
+            e.answer(400, {"error": {"code": "0x80044352", "message": "Version stamp has expired."}})
+    case.dynamics_box.control.request("POST", "/_sandbox/expire-delta-tokens")
+    said(case, "the full read begins again", 2)
+    asked = len(wire.pages("contacts"))
+    change_one(case)
+    case.wait(lambda: case.dynamics_box.count() > 0, 5, "a moment")
+    expect(len(wire.pages("contacts")) - asked <= 2, "it goes on asking")
+    expect(case.log(extractor(case)).count("begins again") == 2, "it began again more than twice")
+
+
+def test_a_row_that_is_created_again_behind_a_full_read_lives(case):
+    """The read met it gone; before it is deleted it is asked for. Changes are polled seldom here."""
+    wire = wired(case, 60, small_pages(poll={"min": "10s", "max": "20s"}))
+    case.start("contacts")
+    case.agree()
+    extractor(case).stop()
+    reads = [e for e in wire.pages("contacts") if not e.is_delta()]
+    row = reads[0].json()["value"][3]
+    last, held, open_gate = reads[-1].json()["value"][-1]["contactid"], [], []
+
+    @wire.rule
+    def _(e):
+        if e.is_page("contacts") and not e.is_delta() and "pagenumber%3D%223" in e.path and not open_gate:
+            held.append(e.path)
+            e.answer(503, b"")
+    case.dynamics.delete("contacts", row["contactid"])
+    case.dynamics_box.control.request("POST", "/_sandbox/expire-delta-tokens")
+    case.start("contacts", "extract-dataverse")
+    case.wait(lambda: held, 20, "the third page")
+    flags = {k: v for k, v in row.items() if k.startswith("donot") and "@" not in k}
+    case.dynamics.create("contacts", dict(flags, contactid=row["contactid"], lastname=row["lastname"]))
+    case.dynamics.update("contacts", last, {"jobtitle": "later"})
+    open_gate.append(True)
+    case.agree(60)
