@@ -63,14 +63,35 @@ struct scalar target_constant(const struct mapping *m, const struct attribute *a
 	if (!fit(a, false, &s, m->arena, &why))
 		problem(p, at, "%s \"%s\" of %s %s (%s)", what, text, a->path, why.text,
 			attribute_type_name(a->type));
-	else if (consent_guards(m->flow, a->path) && !s.number)
-		problem(p, at,
-			"%s \"%s\" of %s would re-subscribe people who opted out in Campaign: a "
-			"consent flag is only written as true; leave it out, or declare \"consent: "
-			"dynamics-to-campaign\"",
-			what, text, a->path);
+	else if (consent_flag(m->flow, a->path) && !s.number)
+		problem(
+		    p, at,
+		    "%s \"%s\" of %s would re-subscribe people who opted out in Campaign, and no "
+		    "column says so; leave it out: a consent flag is only cleared by the value of "
+		    "a column",
+		    what, text, a->path);
 	else
 		return s;
+	return (struct scalar){.kind = NOTHING};
+}
+
+/* What stands for a value of a column.  In the declared direction it may clear a consent flag; all
+ * other constants stand for a column that says nothing. */
+static struct scalar target_value(const struct mapping *m, const struct attribute *a,
+				  const struct value_pair *v, struct problems *p)
+{
+	struct scalar s = {.kind = TEXT, .text = v->to};
+	struct misfit why;
+
+	if (!consent_flag(m->flow, a->path) || !fit(a, false, &s, m->arena, &why) || s.number)
+		return target_constant(m, a, v->to, "the value", v->at, p);
+	if (!consent_guards(m->flow, a->path))
+		return s;
+	problem(p, v->at,
+		"the value \"%s\" of %s would re-subscribe people who opted out in Campaign: a "
+		"consent flag is only written as true; leave it out, or declare \"consent: "
+		"dynamics-to-campaign\"",
+		v->to, a->path);
 	return (struct scalar){.kind = NOTHING};
 }
 
@@ -239,9 +260,8 @@ static void compile_values(const struct mapping *m, struct field *f, enum kind k
 		if (!v->to)
 			continue;
 		/* An item of a multi-select is joined first. */
-		f->values[i].to =
-		    multi ? (struct scalar){.kind = TEXT, .text = v->to}
-			  : target_constant(m, f->mapped.attribute, v->to, "the value", v->at, p);
+		f->values[i].to = multi ? (struct scalar){.kind = TEXT, .text = v->to}
+					: target_value(m, f->mapped.attribute, v, p);
 	}
 	if (c->otherwise)
 		f->otherwise = multi ? (struct scalar){.kind = TEXT, .text = c->otherwise}
