@@ -315,9 +315,8 @@ static void print_summary(const struct planner *p)
 		printf("%ld of them load-campaign has written so before, and somebody has changed "
 		       "them in "
 		       "Campaign: it writes them with their next change, or by `tideway replay "
-		       "--stage "
-		       "load-campaign --force`\n",
-		       p->forced);
+		       "--flow %s --stage load-campaign --from beginning --force`\n",
+		       p->forced, p->flow->name);
 }
 
 /* ---- the command ------------------------------------------------------------------------------ */
