@@ -135,7 +135,7 @@ int command_metadata(int argc, char **argv)
 		fprintf(stderr, "tideway metadata: say `tideway metadata pull`\n");
 		return EXIT_PERMANENT;
 	}
-	struct config *c = command_config(&line, &status);
+	struct config *c = command_config(&line, CONFIG_CONNECTS, &status);
 	if (!c)
 		return status;
 	if (pull(c, &err) != OK)

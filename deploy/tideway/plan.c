@@ -436,7 +436,7 @@ int command_plan(int argc, char **argv)
 	}
 	if (p.sample < 0)
 		p.sample = p.key || since ? 0 : SAMPLE_DEFAULT;
-	struct config *c = command_config(&line, &status);
+	struct config *c = command_config(&line, CONFIG_CONNECTS, &status);
 	if (!c)
 		return status;
 	p.c = c;

@@ -441,7 +441,7 @@ int command_test(int argc, char **argv)
 		fprintf(stderr, "tideway test: say `tideway test DIR`\n");
 		return EXIT_PERMANENT;
 	}
-	struct config *c = command_config(&line, &status);
+	struct config *c = command_config(&line, CONFIG_MAPPING, &status);
 	if (!c)
 		return status;
 	t.c = c;
