@@ -136,12 +136,16 @@ static void compile_deactivate(struct mapping *m, struct problems *p)
 		if (flow->v8 && strchr(v->from, '.'))
 			problem(p, v->at, "Campaign v8 does not update %s (it answers 500)",
 				v->from);
-		if (!field_named(m, v->from))
-			m->fields[m->field_count++] =
-			    (struct field){.to = v->from,
-					   .mapped = {.attribute = a,
-						      .null_keeps = true,
-						      .consent = consent_guards(flow, v->from)}};
+		if (field_named(m, v->from))
+			continue;
+		const char *rule = contact_normalises(flow, v->from);
+		struct field *f = &m->fields[m->field_count++];
+		*f = (struct field){.to = v->from,
+				    .mapped = {.attribute = a,
+					       .null_keeps = true,
+					       .consent = consent_guards(flow, v->from)}};
+		if (rule)
+			conversions_named(rule, &f->normalise);
 	}
 }
 
