@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "fit.h"
+#include "json.h"
 #include "suggest.h"
 
 void field_clear(struct field *f)
@@ -156,9 +157,10 @@ static void check_sides(const struct field_config *c, struct field *f, struct pr
 	}
 	if (f->source_count == 1)
 		source_sides(f->sources, field_place(c, "picklist"), field_place(c, "lookup"), p);
-	else if ((c->picklist_label && !choice) || (c->lookup_name && !lookup))
-		problem(p, field_place(c, c->picklist_label ? "picklist" : "lookup"),
-			"none of the columns is a %s", c->picklist_label ? "choice" : "lookup");
+	if (f->source_count > 1 && c->picklist_label && !choice)
+		problem(p, field_place(c, "picklist"), "none of the columns is a choice");
+	if (f->source_count > 1 && c->lookup_name && !lookup)
+		problem(p, field_place(c, "lookup"), "none of the columns is a lookup");
 	if (c->separator && c->source != SOURCE_CONCAT && !several)
 		problem(p, field_place(c, "separator"),
 			"\"separator\" is for \"concat\" and for multi-select choices");
@@ -234,15 +236,41 @@ static void compile_from(struct field *f, size_t i, enum kind kind, struct probl
 				? "; a name is replaced with \"lookup: name\""
 				: "");
 	} else if (!scalar_parse(kind, v->from, &r->from)) {
-		problem(p, v->at, "%s is %s, and \"%s\" is not", name, kind_name(kind), v->from);
+		bool choice =
+		    one && !one->label &&
+		    (one->column->type == COLUMN_CHOICE || one->column->type == COLUMN_CHOICES);
+		problem(p, v->at, "%s is %s, and \"%s\" is not%s", name, kind_name(kind), v->from,
+			choice ? "; a label is replaced with \"picklist: label\"" : "");
+		r->from = (struct scalar){.kind = NOTHING};
+		return;
 	} else if (one && !source_has_option(one, &r->from)) {
 		problem(p, v->at, "%s is never %s, by the saved metadata", name, v->from);
 	}
 	for (size_t k = 0; k < i; k++)
-		if (strcmp(f->mapped.config->values[k].from, v->from) &&
+		if (f->values[k].from.kind != NOTHING &&
+		    strcmp(f->mapped.config->values[k].from, v->from) &&
 		    scalar_equal(&f->values[k].from, &r->from))
 			problem(p, v->at, "\"%s\" says the same as \"%s\" of \"values\"", v->from,
 				f->mapped.config->values[k].from);
+}
+
+/* An item of a multi-select is joined first: alone it need not fit, but be a part of what does. */
+static struct scalar item_constant(const struct field *f, const char *text, const char *what,
+				   struct place at, struct problems *p)
+{
+	const struct attribute *a = f->mapped.attribute;
+	bool part = a->type != ATTRIBUTE_ENUM;
+
+	for (size_t i = 0; i < a->value_count && !part; i++)
+		part = strstr(a->values[i], text);
+	if (!part)
+		problem(p, at, "%s \"%s\" is in none of the values of %s (enumeration)", what, text,
+			a->path);
+	else if (a->type == ATTRIBUTE_STRING && a->length && !f->mapped.config->truncate &&
+		 utf8_length(text) > (size_t)a->length)
+		problem(p, at, "%s \"%s\" of %s is longer than the attribute allows (%lld)", what,
+			text, a->path, (long long)a->length);
+	return (struct scalar){.kind = TEXT, .text = text};
 }
 
 /* kind: what comes out of the conversions; NOTHING when they are wrong themselves. */
@@ -259,12 +287,12 @@ static void compile_values(const struct mapping *m, struct field *f, enum kind k
 			compile_from(f, i, kind, p);
 		if (!v->to)
 			continue;
-		/* An item of a multi-select is joined first. */
-		f->values[i].to = multi ? (struct scalar){.kind = TEXT, .text = v->to}
+		f->values[i].to = multi ? item_constant(f, v->to, "the value", v->at, p)
 					: target_value(m, f->mapped.attribute, v, p);
 	}
 	if (c->otherwise)
-		f->otherwise = multi ? (struct scalar){.kind = TEXT, .text = c->otherwise}
+		f->otherwise = multi ? item_constant(f, c->otherwise, "otherwise",
+						     field_place(c, "otherwise"), p)
 				     : target_constant(m, f->mapped.attribute, c->otherwise,
 						       "otherwise", field_place(c, "otherwise"), p);
 	if (c->fallback)
