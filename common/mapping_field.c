@@ -402,6 +402,12 @@ static void check_policies(const struct mapping *m, const struct field *f, struc
 		    "%s is a consent flag: null leaves it alone; clearing it would re-subscribe "
 		    "people who opted out in Campaign",
 		    c->to);
+	if (consent_flag(m->flow, c->to) && c->create_only && c->source != SOURCE_CONSTANT)
+		problem(p, field_place(c, "on"),
+			"%s is a consent flag: with \"on: create\" who opts out in Dynamics later "
+			"would "
+			"still be mailed",
+			c->to);
 	if (m->flow->v8 && strchr(c->to, '.') && !c->create_only)
 		problem(p, field_place(c, "to"),
 			"Campaign v8 does not update %s (it answers 500): add \"on: create\", or "
