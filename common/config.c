@@ -83,13 +83,13 @@ static void resolve_links(struct config *c)
 }
 
 struct config *config_read(const char *const *paths, size_t count, env_lookup env,
-			   struct problems *problems)
+			   enum config_use use, struct problems *problems)
 {
 	static const char *const keys[] = {"name",     "connections", "topics",
 					   "metadata", "flows",	      NULL};
 	static const char *const topic_keys[] = {"partitions", "replication", NULL};
 	struct config *c = xcalloc(1, sizeof *c);
-	struct reader r = {c, problems, env};
+	struct reader r = {c, problems, env, use};
 	struct node top[5] = {{0}};
 
 	if (!count || count > 2) {
@@ -122,6 +122,8 @@ struct config *config_read(const char *const *paths, size_t count, env_lookup en
 		problem(problems, doc_place(top[0]),
 			"\"name\" is made of a-z, 0-9, - and _, at most 60 of them");
 	read_connections(&r, top[1]);
+	if (use == CONFIG_MAPPING && !c->pseudonym_key)
+		c->pseudonym_key = "no secret, for cases only";
 	for (size_t k = 2; keys[k]; k++) /* a name has other letters anyway */
 		refuse_variables(&r, top[k]);
 	doc_only(top[2], problems, "topics", topic_keys);
@@ -154,15 +156,16 @@ struct config *config_read(const char *const *paths, size_t count, env_lookup en
 			read_flow(&r, doc_key(top[4], i), doc_value(top[4], i), &c->flows[i]);
 	}
 	resolve_links(c);
-	check_connections_used(&r);
+	if (use != CONFIG_MAPPING)
+		check_connections_used(&r);
 	return c;
 }
 
 struct config *config_load(const char *const *paths, size_t count, env_lookup env,
-			   struct problems *problems)
+			   enum config_use use, struct problems *problems)
 {
 	size_t before = problems->count;
-	struct config *c = config_read(paths, count, env, problems);
+	struct config *c = config_read(paths, count, env, use, problems);
 
 	if (problems->count == before)
 		return c;

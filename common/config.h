@@ -39,6 +39,7 @@ struct connection_logs {
 struct kafka_setting {
 	const char *name, *value;
 	struct place at;
+	bool open; /* of a variable that is not set: it stands there as ${VAR} */
 };
 
 /* Campaign Standard, or v8 with Standard's REST API. */
@@ -64,14 +65,21 @@ struct config {
 
 typedef const char *(*env_lookup)(const char *name);
 
+/* What the configuration is read for, and so what of the connections must be there. */
+enum config_use {
+	CONFIG_CONNECTS, /* all of it */
+	CONFIG_OFFLINE,	 /* their form: a variable need not be set, a secret's file not be there */
+	CONFIG_MAPPING,	 /* nothing: the mapping is all that is used */
+};
+
 /* Reads one or two files, the second laid over the first.  Returns what could be understood, with
  * the problems beside it, so that `tideway check` finds them all in one run; NULL when the files
  * themselves cannot be read.  env is getenv-like, an argument so that tests need no setenv. */
 struct config *config_read(const char *const *paths, size_t count, env_lookup env,
-			   struct problems *problems);
+			   enum config_use use, struct problems *problems);
 /* The same for who wants to work with it: NULL when there are problems. */
 struct config *config_load(const char *const *paths, size_t count, env_lookup env,
-			   struct problems *problems);
+			   enum config_use use, struct problems *problems);
 void config_free(struct config *config);
 
 const struct flow *config_flow(const struct config *config, const char *name);

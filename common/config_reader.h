@@ -9,6 +9,7 @@ struct reader {
 	struct config *c;
 	struct problems *p;
 	env_lookup env;
+	enum config_use use;
 };
 
 /* A copy that lives as long as the configuration. */

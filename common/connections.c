@@ -14,6 +14,13 @@
 
 enum { SECRET_FILE_MAX = 16 * 1024 };
 
+/* What nobody has set is left as it stands where nothing is connected: the mapping can be judged
+ * without the secrets. */
+static bool is_open(const struct reader *r, const char *s)
+{
+	return r->use != CONFIG_CONNECTS && s && strstr(s, "${");
+}
+
 /* Replaces ${NAME}; a variable that is not set is a problem, not an empty text. */
 static const char *expand(struct reader *r, struct node node, const char *s)
 {
@@ -32,13 +39,16 @@ static const char *expand(struct reader *r, struct node node, const char *s)
 		}
 		_cleanup_(freep) char *name = xstrndup(open + 2, (size_t)(close - open - 2));
 		const char *value = r->env(name);
-		if (!value)
+		if (!value && r->use == CONFIG_CONNECTS)
 			problem(r->p, doc_place(node),
 				"the environment variable %s is not set; export it, or write the "
 				"value here",
 				name);
 		buffer_append(&out, s, (size_t)(open - s));
-		buffer_puts(&out, value ? value : "");
+		if (value)
+			buffer_puts(&out, value);
+		else if (r->use != CONFIG_CONNECTS)
+			buffer_append(&out, open, (size_t)(close + 1 - open));
 		s = close + 1;
 	}
 	result = config_own(r->c, out.data ? out.data : "", out.len);
@@ -50,8 +60,8 @@ static const char *expand(struct reader *r, struct node node, const char *s)
 static const char *text(struct reader *r, struct node map, const char *key, bool required,
 			const char *what)
 {
-	const char *s =
-	    required ? doc_required(map, key, what, r->p) : doc_string(map, key, NULL, r->p);
+	const char *s = required && r->use != CONFIG_MAPPING ? doc_required(map, key, what, r->p)
+							     : doc_string(map, key, NULL, r->p);
 	return expand(r, doc_get(map, key), s);
 }
 
@@ -67,7 +77,7 @@ static const char *url(struct reader *r, struct node map, const char *key, const
 		       const char *const *schemes)
 {
 	const char *s = text(r, map, key, true, what);
-	bool good = !*s;
+	bool good = !s || !*s || is_open(r, s);
 	for (const char *const *scheme = schemes; *scheme && !good; scheme++)
 		good = !strncmp(s, *scheme, strlen(*scheme)) && s[strlen(*scheme)];
 	if (!good)
@@ -86,7 +96,7 @@ static const char *secret(struct reader *r, struct node map, const char *key, bo
 	snprintf(file_key, sizeof file_key, "%s_file", key);
 	const char *path = text(r, map, file_key, false, what), *raw = doc_text(doc_get(map, key));
 
-	if (raw && *raw && !strstr(raw, "${"))
+	if (raw && *raw && !doc_is_null(doc_get(map, key)) && !strstr(raw, "${"))
 		problem(
 		    r->p, doc_place(doc_get(map, key)),
 		    "\"%s\" stands in the file for everybody to read: write ${VARIABLE}, or name "
@@ -95,6 +105,8 @@ static const char *secret(struct reader *r, struct node map, const char *key, bo
 	if (!path)
 		return text(r, map, key, required, what);
 	FILE *f = fopen(path, "re");
+	if (!f && r->use != CONFIG_CONNECTS)
+		return "${a file that is not here}";
 	if (!f) {
 		problem(r->p, doc_place(doc_get(map, file_key)), "%s cannot be read: %s", path,
 			strerror(errno));
@@ -160,7 +172,7 @@ static void read_logs(struct reader *r, struct node map)
 	to->key_file = text(r, map, "key_file", false, what);
 	to->known_hosts = text(r, map, "known_hosts_file", false, what);
 	to->password = secret(r, map, "password", false, what);
-	if (!strncmp(to->url, "sftp://", 7)) {
+	if (r->use != CONFIG_MAPPING && !strncmp(to->url, "sftp://", 7)) {
 		if (!to->user)
 			problem(r->p, to->at, "an sftp:// URL needs \"user\"");
 		if (!to->key_file && !to->password)
@@ -222,9 +234,11 @@ static void read_kafka(struct reader *r, struct node map)
 		if (no)
 			continue;
 		r->c->kafka[r->c->kafka_count++] =
-		    (struct kafka_setting){name, expand(r, v, value), doc_place(k)};
+		    (struct kafka_setting){name, expand(r, v, value), doc_place(k), false};
+		struct kafka_setting *last = &r->c->kafka[r->c->kafka_count - 1];
+		last->open = is_open(r, last->value);
 	}
-	if (!config_kafka(r->c, "bootstrap.servers", NULL))
+	if (r->use != CONFIG_MAPPING && !config_kafka(r->c, "bootstrap.servers", NULL))
 		problem(r->p, doc_place(map), "connections.kafka needs \"bootstrap.servers\"");
 }
 
@@ -238,7 +252,9 @@ static void read_pseudonyms(struct reader *r, struct node map)
 		return;
 	doc_only(map, r->p, "connections.pseudonyms", keys);
 	const char *key = secret(r, map, "key", true, "connections.pseudonyms");
-	if (*key && strlen(key) < KEY_MIN)
+	if (!key)
+		return;
+	if (*key && !is_open(r, key) && strlen(key) < KEY_MIN)
 		problem(r->p, doc_place(map), "the key of pseudonyms needs at least %d characters",
 			KEY_MIN);
 	r->c->pseudonym_key = *key ? key : NULL;
@@ -270,19 +286,21 @@ void read_connections(struct reader *r, struct node map)
 	static const char *const dialects[] = {"acs", "v8", NULL};
 
 	if (!doc_there(map)) {
-		problem(r->p, (struct place){r->c->path, 0, 0}, "\"connections\" is missing");
+		if (r->use != CONFIG_MAPPING)
+			problem(r->p, (struct place){r->c->path, 0, 0},
+				"\"connections\" is missing");
 		return;
 	}
 	doc_only(map, r->p, "connections", keys);
 	struct node kafka = doc_get(map, "kafka"), registry = doc_get(map, "registry");
-	if (!doc_there(kafka))
-		problem(r->p, doc_place(map), "connections needs \"kafka\"");
-	else
+	if (doc_there(kafka))
 		read_kafka(r, kafka);
-	if (!doc_there(registry))
-		problem(r->p, doc_place(map), "connections needs \"registry\"");
-	else
+	else if (r->use != CONFIG_MAPPING)
+		problem(r->p, doc_place(map), "connections needs \"kafka\"");
+	if (doc_there(registry))
 		read_registry(r, registry);
+	else if (r->use != CONFIG_MAPPING)
+		problem(r->p, doc_place(map), "connections needs \"registry\"");
 	read_oauth(r, doc_get(map, "dataverse"), &r->c->dataverse, "connections.dataverse",
 		   dataverse_keys, NULL);
 	if (r->c->dataverse.url && !r->c->dataverse.credentials.scope) {

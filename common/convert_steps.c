@@ -58,11 +58,20 @@ static bool count_argument(struct node argument, const struct convert_context *c
 static bool prefix_argument(struct node argument, const struct convert_context *context,
 			    struct conversion *to, struct problems *p)
 {
+	static const char *const keys[] = {"prefix", "keep_zero", NULL};
 	const char *text = doc_text(argument);
+	size_t before = p->count;
 
 	(void)context;
 	if (!doc_there(argument) || doc_is_null(argument))
 		return true;
+	if (doc_kind(argument) == DOC_MAP) {
+		doc_only(argument, p, to->is->name, keys);
+		text = doc_required(argument, "prefix", to->is->name, p);
+		to->count = doc_flag(argument, "keep_zero", false, p);
+		if (p->count > before)
+			return false;
+	}
 	if (text && *text == '+' && text[1] && strlen(text) <= 5 &&
 	    !text[1 + strspn(text + 1, "0123456789")]) {
 		to->text = text;
@@ -226,8 +235,12 @@ static bool do_email(const struct conversion *c, struct scalar *s, struct arena 
 static bool do_digits(const struct conversion *c, struct scalar *s, struct arena *a,
 		      struct misfit *why)
 {
+	const char *text = scalar_text(s, a);
+
 	(void)why;
-	set_text(s, text_digits(scalar_text(s, a), c->text, a));
+	if (s->kind == REAL && strchr(text, 'e')) /* the digits of an exponent are none of it */
+		text = text_decimals(s, 0, a);
+	set_text(s, text_digits(text, c->text, c->count, a));
 	return true;
 }
 

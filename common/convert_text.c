@@ -118,7 +118,7 @@ static uint32_t as_ascii(uint32_t c)
 	return c == 0xff0b ? '+' : c;
 }
 
-const char *text_digits(const char *s, const char *prefix, struct arena *a)
+const char *text_digits(const char *s, const char *prefix, bool keep_zero, struct arena *a)
 {
 	char *digits = arena_alloc(a, strlen(s) + 1);
 	size_t len = 0, n;
@@ -146,7 +146,9 @@ const char *text_digits(const char *s, const char *prefix, struct arena *a)
 		return digits[2] ? arena_printf(a, "+%s", digits + 2) : "";
 	if (!prefix)
 		return digits;
-	return arena_printf(a, "%s%s", prefix, digits + (*digits == '0'));
+	if (!keep_zero && *digits == '0')
+		digits++; /* the trunk prefix, which only national numbers have */
+	return *digits ? arena_printf(a, "%s%s", prefix, digits) : "";
 }
 
 /* ---- numbers ---------------------------------------------------------------------------------- */

@@ -14,7 +14,7 @@ const char *text_first(const char *s, size_t n, struct arena *a);
 
 /* A telephone number as Campaign dials it: "+" and digits, digits alone without a prefix that is
  * known. 00 is +; a letter behind it ends it (an extension); "(0)" in an international number goes. */
-const char *text_digits(const char *s, const char *prefix, struct arena *a);
+const char *text_digits(const char *s, const char *prefix, bool keep_zero, struct arena *a);
 
 /* A number with so many decimals, half away from zero, exactly where the number is exact. */
 const char *text_decimals(const struct scalar *s, unsigned decimals, struct arena *a);

@@ -352,7 +352,8 @@ bool doc_is_null(struct node n)
 	    node->data.scalar.style != YAML_PLAIN_SCALAR_STYLE)
 		return false;
 	const char *s = (const char *)node->data.scalar.value;
-	return !*s || !strcmp(s, "~") || !strcmp(s, "null");
+	return !*s || !strcmp(s, "~") || !strcmp(s, "null") || !strcmp(s, "Null") ||
+	       !strcmp(s, "NULL");
 }
 
 size_t doc_count(struct node n)

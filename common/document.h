@@ -72,7 +72,7 @@ enum doc_kind { DOC_NONE, DOC_SCALAR, DOC_LIST, DOC_MAP };
 enum doc_kind doc_kind(struct node n);
 struct place doc_place(struct node n);
 
-/* Scalars belong to the document. NULL when n is no scalar. A plain ~ or null is doc_is_null. */
+/* Scalars belong to the document. NULL when n is no scalar. A plain ~ or null (Null, NULL) is doc_is_null. */
 const char *doc_text(struct node n);
 bool doc_is_null(struct node n);
 

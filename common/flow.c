@@ -44,7 +44,12 @@ static void read_leaving(struct reader *r, struct node map, struct flow *f)
 			"\"deactivate\" is for \"deletes: deactivate\"");
 	f->filter = doc_get(map, "filter");
 	f->filtered_out_delete = doc_choice(map, "filtered_out", 0, filtered, r->p);
-	if (doc_there(doc_get(map, "filtered_out")) && !doc_there(f->filter))
+	if (doc_is_null(f->filter) && !*doc_text(f->filter))
+		problem(r->p, doc_place(f->filter),
+			"nothing stands behind \"filter\": every row would pass; write what is "
+			"wanted, or leave it out");
+	if (doc_there(doc_get(map, "filtered_out")) &&
+	    (!doc_there(f->filter) || doc_is_null(f->filter)))
 		problem(r->p, doc_place(doc_get(map, "filtered_out")),
 			"\"filtered_out\" needs \"filter\"");
 }

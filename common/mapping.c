@@ -2,6 +2,7 @@
 #include "mapping.h"
 
 #include <string.h>
+#include <strings.h>
 
 #include "fit.h"
 #include "mapping_compile.h"
@@ -52,8 +53,10 @@ static bool replace(const struct field *f, struct scalar *s, struct arena *a, st
 		return false;
 	if (s->kind == NOTHING || !c->value_count)
 		return true;
+	bool ids = f->source_count == 1 && !f->convert.count && source_is_id(&f->sources[0]);
 	for (size_t i = 0; i < c->value_count; i++)
-		if (scalar_equal(&f->values[i].from, s)) {
+		if (ids ? !strcasecmp(f->values[i].from.text, s->text)
+			: scalar_equal(&f->values[i].from, s)) {
 			*s = f->values[i].to;
 			return true;
 		}
@@ -206,12 +209,15 @@ static void deactivate(const struct mapping *m, avro_value_t *target)
 
 	for (size_t i = 0; i < m->field_count; i++) {
 		const struct field *f = &m->fields[i];
-		const struct scalar *value = &(struct scalar){.kind = NOTHING};
+		struct scalar value = {.kind = NOTHING};
+		struct misfit why;
 		avro_value_t to = member(&in, f);
 		for (size_t k = 0; k < m->flow->deactivate_count; k++)
 			if (m->deactivate[k].field == f)
-				value = &m->deactivate[k].value;
-		scalar_put(&to, value);
+				value = m->deactivate[k].value;
+		if (value.kind == TEXT)
+			conversions_apply(&f->normalise, &value, m->arena, &why);
+		scalar_put(&to, &value);
 	}
 }
 

@@ -126,18 +126,26 @@ static void compile_deactivate(struct mapping *m, struct problems *p)
 		if (!v->to)
 			problem(p, v->at, "\"deactivate\" sets a value; null would clear %s",
 				v->from);
+		else if (a->type == ATTRIBUTE_LINK)
+			problem(p, v->at,
+				"%s is a link, and \"deactivate\" sets values only: leave it out",
+				v->from);
 		else
 			m->deactivate[i].value =
 			    target_constant(m, a, v->to, "the value", v->at, p);
 		if (flow->v8 && strchr(v->from, '.'))
 			problem(p, v->at, "Campaign v8 does not update %s (it answers 500)",
 				v->from);
-		if (!field_named(m, v->from))
-			m->fields[m->field_count++] =
-			    (struct field){.to = v->from,
-					   .mapped = {.attribute = a,
-						      .null_keeps = true,
-						      .consent = consent_guards(flow, v->from)}};
+		if (field_named(m, v->from))
+			continue;
+		const char *rule = contact_normalises(flow, v->from);
+		struct field *f = &m->fields[m->field_count++];
+		*f = (struct field){.to = v->from,
+				    .mapped = {.attribute = a,
+					       .null_keeps = true,
+					       .consent = consent_guards(flow, v->from)}};
+		if (rule)
+			conversions_named(rule, &f->normalise);
 	}
 }
 
@@ -156,6 +164,17 @@ static void check_flow(const struct flow *flow, const struct table *table,
 	if (*flow->key && !key)
 		problem(p, at, "resource %s has no attribute %s, the key of the flow%s",
 			resource->name, flow->key, suggest_text(&like, meant, sizeof meant));
+	else if (key && key->read_only)
+		problem(
+		    p, at,
+		    "the key %s is read-only: Campaign would not take the id of the row; name an "
+		    "identification key that can be written",
+		    flow->key);
+	else if (key && strchr(flow->key, '.'))
+		problem(p, at,
+			"the key %s is a part of the resource: name an identification key of the "
+			"resource itself",
+			flow->key);
 	else if (key && (key->type != ATTRIBUTE_STRING || (key->length && key->length < 36)))
 		problem(p, at, "the key %s must be a string of at least 36 characters", flow->key);
 	if (flow->changes == CHANGES_TRACKING && !table->change_tracking)

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "fit.h"
+#include "json.h"
 #include "suggest.h"
 
 void field_clear(struct field *f)
@@ -63,14 +64,35 @@ struct scalar target_constant(const struct mapping *m, const struct attribute *a
 	if (!fit(a, false, &s, m->arena, &why))
 		problem(p, at, "%s \"%s\" of %s %s (%s)", what, text, a->path, why.text,
 			attribute_type_name(a->type));
-	else if (consent_guards(m->flow, a->path) && !s.number)
-		problem(p, at,
-			"%s \"%s\" of %s would re-subscribe people who opted out in Campaign: a "
-			"consent flag is only written as true; leave it out, or declare \"consent: "
-			"dynamics-to-campaign\"",
-			what, text, a->path);
+	else if (consent_flag(m->flow, a->path) && !s.number)
+		problem(
+		    p, at,
+		    "%s \"%s\" of %s would re-subscribe people who opted out in Campaign, and no "
+		    "column says so; leave it out: a consent flag is only cleared by the value of "
+		    "a column",
+		    what, text, a->path);
 	else
 		return s;
+	return (struct scalar){.kind = NOTHING};
+}
+
+/* What stands for a value of a column.  In the declared direction it may clear a consent flag; all
+ * other constants stand for a column that says nothing. */
+static struct scalar target_value(const struct mapping *m, const struct attribute *a,
+				  const struct value_pair *v, struct problems *p)
+{
+	struct scalar s = {.kind = TEXT, .text = v->to};
+	struct misfit why;
+
+	if (!consent_flag(m->flow, a->path) || !fit(a, false, &s, m->arena, &why) || s.number)
+		return target_constant(m, a, v->to, "the value", v->at, p);
+	if (!consent_guards(m->flow, a->path))
+		return s;
+	problem(p, v->at,
+		"the value \"%s\" of %s would re-subscribe people who opted out in Campaign: a "
+		"consent flag is only written as true; leave it out, or declare \"consent: "
+		"dynamics-to-campaign\"",
+		v->to, a->path);
 	return (struct scalar){.kind = NOTHING};
 }
 
@@ -135,9 +157,10 @@ static void check_sides(const struct field_config *c, struct field *f, struct pr
 	}
 	if (f->source_count == 1)
 		source_sides(f->sources, field_place(c, "picklist"), field_place(c, "lookup"), p);
-	else if ((c->picklist_label && !choice) || (c->lookup_name && !lookup))
-		problem(p, field_place(c, c->picklist_label ? "picklist" : "lookup"),
-			"none of the columns is a %s", c->picklist_label ? "choice" : "lookup");
+	if (f->source_count > 1 && c->picklist_label && !choice)
+		problem(p, field_place(c, "picklist"), "none of the columns is a choice");
+	if (f->source_count > 1 && c->lookup_name && !lookup)
+		problem(p, field_place(c, "lookup"), "none of the columns is a lookup");
 	if (c->separator && c->source != SOURCE_CONCAT && !several)
 		problem(p, field_place(c, "separator"),
 			"\"separator\" is for \"concat\" and for multi-select choices");
@@ -213,15 +236,41 @@ static void compile_from(struct field *f, size_t i, enum kind kind, struct probl
 				? "; a name is replaced with \"lookup: name\""
 				: "");
 	} else if (!scalar_parse(kind, v->from, &r->from)) {
-		problem(p, v->at, "%s is %s, and \"%s\" is not", name, kind_name(kind), v->from);
+		bool choice =
+		    one && !one->label &&
+		    (one->column->type == COLUMN_CHOICE || one->column->type == COLUMN_CHOICES);
+		problem(p, v->at, "%s is %s, and \"%s\" is not%s", name, kind_name(kind), v->from,
+			choice ? "; a label is replaced with \"picklist: label\"" : "");
+		r->from = (struct scalar){.kind = NOTHING};
+		return;
 	} else if (one && !source_has_option(one, &r->from)) {
 		problem(p, v->at, "%s is never %s, by the saved metadata", name, v->from);
 	}
 	for (size_t k = 0; k < i; k++)
-		if (strcmp(f->mapped.config->values[k].from, v->from) &&
+		if (f->values[k].from.kind != NOTHING &&
+		    strcmp(f->mapped.config->values[k].from, v->from) &&
 		    scalar_equal(&f->values[k].from, &r->from))
 			problem(p, v->at, "\"%s\" says the same as \"%s\" of \"values\"", v->from,
 				f->mapped.config->values[k].from);
+}
+
+/* An item of a multi-select is joined first: alone it need not fit, but be a part of what does. */
+static struct scalar item_constant(const struct field *f, const char *text, const char *what,
+				   struct place at, struct problems *p)
+{
+	const struct attribute *a = f->mapped.attribute;
+	bool part = a->type != ATTRIBUTE_ENUM;
+
+	for (size_t i = 0; i < a->value_count && !part; i++)
+		part = strstr(a->values[i], text);
+	if (!part)
+		problem(p, at, "%s \"%s\" is in none of the values of %s (enumeration)", what, text,
+			a->path);
+	else if (a->type == ATTRIBUTE_STRING && a->length && !f->mapped.config->truncate &&
+		 utf8_length(text) > (size_t)a->length)
+		problem(p, at, "%s \"%s\" of %s is longer than the attribute allows (%lld)", what,
+			text, a->path, (long long)a->length);
+	return (struct scalar){.kind = TEXT, .text = text};
 }
 
 /* kind: what comes out of the conversions; NOTHING when they are wrong themselves. */
@@ -238,13 +287,12 @@ static void compile_values(const struct mapping *m, struct field *f, enum kind k
 			compile_from(f, i, kind, p);
 		if (!v->to)
 			continue;
-		/* An item of a multi-select is joined first. */
-		f->values[i].to =
-		    multi ? (struct scalar){.kind = TEXT, .text = v->to}
-			  : target_constant(m, f->mapped.attribute, v->to, "the value", v->at, p);
+		f->values[i].to = multi ? item_constant(f, v->to, "the value", v->at, p)
+					: target_value(m, f->mapped.attribute, v, p);
 	}
 	if (c->otherwise)
-		f->otherwise = multi ? (struct scalar){.kind = TEXT, .text = c->otherwise}
+		f->otherwise = multi ? item_constant(f, c->otherwise, "otherwise",
+						     field_place(c, "otherwise"), p)
 				     : target_constant(m, f->mapped.attribute, c->otherwise,
 						       "otherwise", field_place(c, "otherwise"), p);
 	if (c->fallback)
@@ -354,6 +402,12 @@ static void check_policies(const struct mapping *m, const struct field *f, struc
 		    "%s is a consent flag: null leaves it alone; clearing it would re-subscribe "
 		    "people who opted out in Campaign",
 		    c->to);
+	if (consent_flag(m->flow, c->to) && c->create_only && c->source != SOURCE_CONSTANT)
+		problem(p, field_place(c, "on"),
+			"%s is a consent flag: with \"on: create\" who opts out in Dynamics later "
+			"would "
+			"still be mailed",
+			c->to);
 	if (m->flow->v8 && strchr(c->to, '.') && !c->create_only)
 		problem(p, field_place(c, "to"),
 			"Campaign v8 does not update %s (it answers 500): add \"on: create\", or "

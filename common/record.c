@@ -266,6 +266,19 @@ bool record_copy_by_name(const avro_value_t *src, avro_value_t *dst)
 
 /* ---- JSON ------------------------------------------------------------------------------------- */
 
+/* cJSON prints 15 digits where they are nearly the number. */
+static cJSON *real_json(double d)
+{
+	char text[32];
+
+	for (int digits = 15; digits <= 17; digits++) {
+		snprintf(text, sizeof text, "%.*g", digits, d);
+		if (strtod(text, NULL) == d)
+			break;
+	}
+	return isfinite(d) && strlen(text) > 15 ? cJSON_CreateRaw(text) : cJSON_CreateNumber(d);
+}
+
 cJSON *record_to_json(const avro_value_t *value)
 {
 	avro_value_t some;
@@ -309,7 +322,7 @@ cJSON *record_to_json(const avro_value_t *value)
 	}
 	case AVRO_DOUBLE:
 		avro_value_get_double(value, &d);
-		return cJSON_CreateNumber(d);
+		return real_json(d);
 	case AVRO_FLOAT:
 		avro_value_get_float(value, &f);
 		return cJSON_CreateNumber((double)f);

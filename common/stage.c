@@ -133,7 +133,7 @@ static enum result prepare(struct stage *s, const struct stage_program *p,
 {
 	struct problems problems = {0};
 
-	s->config = config_load(paths->items, paths->count, env, &problems);
+	s->config = config_load(paths->items, paths->count, env, CONFIG_CONNECTS, &problems);
 	if (!s->config) {
 		print_problems(p->name, &problems);
 		size_t n = problems.count;

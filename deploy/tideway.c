@@ -75,11 +75,11 @@ bool command_parse(struct command_line *line, int argc, char **argv, int *status
 	return true;
 }
 
-struct config *command_config(const struct command_line *line, int *status)
+struct config *command_config(const struct command_line *line, enum config_use use, int *status)
 {
 	struct problems problems = {0};
 	struct config *c =
-	    config_load(line->configs.items, line->configs.count, command_env, &problems);
+	    config_load(line->configs.items, line->configs.count, command_env, use, &problems);
 
 	for (size_t i = 0; i < problems.count; i++) {
 		_cleanup_(freep) char *text = problem_text(&problems, i);

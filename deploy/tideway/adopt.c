@@ -189,7 +189,7 @@ int command_adopt(int argc, char **argv)
 		fprintf(stderr, "tideway adopt: wants --flow NAME --keys FILE\n");
 		return EXIT_PERMANENT;
 	}
-	struct config *c = command_config(&line, &status);
+	struct config *c = command_config(&line, CONFIG_CONNECTS, &status);
 	if (!c)
 		return status;
 	if (command_flow(c, flow_name, &flow, &status) && !flow->resource) {

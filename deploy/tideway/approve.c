@@ -58,7 +58,7 @@ int command_approve(int argc, char **argv)
 		fprintf(stderr, "tideway approve: wants --flow NAME, and a number as --deletes\n");
 		return EXIT_PERMANENT;
 	}
-	struct config *c = command_config(&line, &status);
+	struct config *c = command_config(&line, CONFIG_CONNECTS, &status);
 	if (!c)
 		return status;
 	if (command_flow(c, flow_name, &flow, &status)) {

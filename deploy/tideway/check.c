@@ -328,8 +328,8 @@ int command_check(int argc, char **argv)
 
 	if (!command_parse(&line, argc, argv, &status))
 		return status;
-	struct config *c =
-	    config_read(line.configs.items, line.configs.count, command_env, &k.problems);
+	struct config *c = config_read(line.configs.items, line.configs.count, command_env,
+				       offline ? CONFIG_OFFLINE : CONFIG_CONNECTS, &k.problems);
 	k.c = c;
 	if (c)
 		kafka_check(c, &k.problems);

@@ -47,7 +47,7 @@ bool command_parse(struct command_line *line, int argc, char **argv, int *status
 const char *command_env(const char *name);
 
 /* The configuration, or NULL after printing its mistakes. */
-struct config *command_config(const struct command_line *line, int *status);
+struct config *command_config(const struct command_line *line, enum config_use use, int *status);
 
 /* The flow called name, or, with name NULL, NULL.  false after printing that there is none. */
 bool command_flow(const struct config *c, const char *name, const struct flow **out, int *status);

@@ -384,7 +384,7 @@ int command_install(int argc, char **argv)
 		fprintf(stderr, "tideway install: say `tideway install dataverse`\n");
 		return EXIT_PERMANENT;
 	}
-	struct config *c = command_config(&line, &status);
+	struct config *c = command_config(&line, CONFIG_CONNECTS, &status);
 	if (!c)
 		return status;
 	x.c = c;

@@ -214,7 +214,7 @@ int command_logs(int argc, char **argv)
 		fprintf(stderr, "tideway logs: --flow needs --config FILE\n");
 		return EXIT_PERMANENT;
 	}
-	struct config *c = command_config(&line, &status);
+	struct config *c = command_config(&line, CONFIG_CONNECTS, &status);
 	if (!c)
 		return status;
 	x.c = c;

@@ -10,25 +10,29 @@
 
 enum { PULLS_MAX = 64 };
 
+struct names {
+	const char *items[PULLS_MAX];
+	size_t count;
+};
+
 struct puller {
 	const struct config *c;
 	struct dataverse dataverse;
 	struct campaign campaign;
-	const char *done[PULLS_MAX];
-	size_t done_count;
+	struct names done_tables, done_resources; /* one may be called as the other */
 	/* Asked first, saved then: a pull that fails half-way changes no file. */
 	struct table *tables[PULLS_MAX];
 	struct resource *resources[PULLS_MAX];
 	size_t table_count, resource_count;
 };
 
-static bool is_done(struct puller *p, const char *name)
+static bool is_done(struct names *done, const char *name)
 {
-	for (size_t i = 0; i < p->done_count; i++)
-		if (!strcmp(p->done[i], name))
+	for (size_t i = 0; i < done->count; i++)
+		if (!strcmp(done->items[i], name))
 			return true;
-	if (p->done_count < PULLS_MAX)
-		p->done[p->done_count++] = name;
+	if (done->count < PULLS_MAX)
+		done->items[done->count++] = name;
 	return false;
 }
 
@@ -36,7 +40,7 @@ static enum result pull_table(struct puller *p, const char *name, struct error *
 {
 	struct table *t = NULL;
 
-	if (is_done(p, name))
+	if (is_done(&p->done_tables, name))
 		return OK;
 	if (p->table_count == PULLS_MAX)
 		return error_config(err, "too-many", "more than %d tables", PULLS_MAX);
@@ -50,7 +54,7 @@ static enum result pull_resource(struct puller *p, const char *name, struct erro
 {
 	struct resource *res = NULL;
 
-	if (is_done(p, name))
+	if (is_done(&p->done_resources, name))
 		return OK;
 	if (p->resource_count == PULLS_MAX)
 		return error_config(err, "too-many", "more than %d resources", PULLS_MAX);
@@ -135,7 +139,7 @@ int command_metadata(int argc, char **argv)
 		fprintf(stderr, "tideway metadata: say `tideway metadata pull`\n");
 		return EXIT_PERMANENT;
 	}
-	struct config *c = command_config(&line, &status);
+	struct config *c = command_config(&line, CONFIG_CONNECTS, &status);
 	if (!c)
 		return status;
 	if (pull(c, &err) != OK)

@@ -315,9 +315,8 @@ static void print_summary(const struct planner *p)
 		printf("%ld of them load-campaign has written so before, and somebody has changed "
 		       "them in "
 		       "Campaign: it writes them with their next change, or by `tideway replay "
-		       "--stage "
-		       "load-campaign --force`\n",
-		       p->forced);
+		       "--flow %s --stage load-campaign --from beginning --force`\n",
+		       p->forced, p->flow->name);
 }
 
 /* ---- the command ------------------------------------------------------------------------------ */
@@ -437,7 +436,7 @@ int command_plan(int argc, char **argv)
 	}
 	if (p.sample < 0)
 		p.sample = p.key || since ? 0 : SAMPLE_DEFAULT;
-	struct config *c = command_config(&line, &status);
+	struct config *c = command_config(&line, CONFIG_CONNECTS, &status);
 	if (!c)
 		return status;
 	p.c = c;

@@ -90,7 +90,7 @@ int command_rejected(int argc, char **argv)
 		fprintf(stderr, "tideway rejected: say `tideway rejected ls`\n");
 		return EXIT_PERMANENT;
 	}
-	struct config *c = command_config(&line, &status);
+	struct config *c = command_config(&line, CONFIG_CONNECTS, &status);
 	if (!c)
 		return status;
 	if (command_flow(c, flow_name, &flow, &status)) {

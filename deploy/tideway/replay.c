@@ -109,7 +109,7 @@ int command_replay(int argc, char **argv)
 			"--flow NAME --from source [--since TIME]\n");
 		return EXIT_PERMANENT;
 	}
-	struct config *c = command_config(&line, &status);
+	struct config *c = command_config(&line, CONFIG_CONNECTS, &status);
 	if (!c)
 		return status;
 	if (command_flow(c, flow_name, &flow, &status) && source) {

@@ -83,7 +83,7 @@ int command_schemas(int argc, char **argv)
 		fprintf(stderr, "tideway schemas: say `tideway schemas DIR`\n");
 		return EXIT_PERMANENT;
 	}
-	struct config *c = command_config(&line, &status);
+	struct config *c = command_config(&line, CONFIG_CONNECTS, &status);
 	if (!c)
 		return status;
 	if (command_flow(c, flow_name, &only, &status)) {

@@ -323,7 +323,7 @@ int command_status(int argc, char **argv)
 
 	if (!command_parse(&line, argc, argv, &status))
 		return status;
-	struct config *c = command_config(&line, &status);
+	struct config *c = command_config(&line, CONFIG_CONNECTS, &status);
 	if (!c)
 		return status;
 	struct asker a = {.c = c, .json = json};

@@ -79,6 +79,12 @@ static cJSON *lookup_json(const struct column *c, struct node node, struct probl
 				   : i == 0 ? doc_text(node)
 				   : i == 1 && c->target_count == 1 ? c->targets[0].table
 								    : NULL;
+		char id[37];
+		if (i == 0 && (!text || !id_parse(text, id)))
+			problem(
+			    p, doc_place(node),
+			    "a lookup is given by its id (8-4-4-4-12 hexadecimal digits), or as "
+			    "{id: …, table: account, name: …}");
 		if (text)
 			cJSON_AddStringToObject(json, keys[i], text);
 	}
@@ -317,6 +323,13 @@ static void check_case(struct node map, struct problems *p)
 			"\"expected\" is a mapping of attributes and values");
 	if (doc_there(absent) && doc_kind(absent) != DOC_LIST)
 		problem(p, doc_place(absent), "\"absent\" is a list of attributes");
+	for (int i = 0; i < 2 && record; i++)
+		if (doc_kind(doc_get(map, members[i])) > DOC_SCALAR &&
+		    !doc_count(doc_get(map, members[i])))
+			problem(p, doc_place(doc_get(map, members[i])),
+				"\"%s\" names nothing, so any record would pass: leave it out, or "
+				"name an attribute",
+				members[i]);
 	for (int i = 0; i < 2 && !record; i++)
 		if (doc_there(doc_get(map, members[i])))
 			problem(p, doc_place(doc_get(map, members[i])),
@@ -441,7 +454,7 @@ int command_test(int argc, char **argv)
 		fprintf(stderr, "tideway test: say `tideway test DIR`\n");
 		return EXIT_PERMANENT;
 	}
-	struct config *c = command_config(&line, &status);
+	struct config *c = command_config(&line, CONFIG_MAPPING, &status);
 	if (!c)
 		return status;
 	t.c = c;

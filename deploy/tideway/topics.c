@@ -87,7 +87,7 @@ int command_topics(int argc, char **argv)
 		return EXIT_PERMANENT;
 	}
 	const struct flow *only;
-	struct config *c = command_config(&line, &status);
+	struct config *c = command_config(&line, CONFIG_CONNECTS, &status);
 	rd_kafka_t *rk =
 	    c && command_flow(c, flow_name, &only, &status) ? command_kafka(c, &status) : NULL;
 	for (size_t i = 0; rk && i < c->flow_count; i++) {

@@ -5,6 +5,8 @@ import os
 import re
 import subprocess
 
+import yaml
+
 import reader
 from world import BUILD, TOP, Failure, Stage, each_message, topic_messages, wait_until
 
@@ -15,6 +17,14 @@ STAGES = {"contacts": ("extract-dataverse", "transform-contact", "load-campaign"
 QUICK = {"connections": {"kafka": {"session.timeout.ms": 2000, "heartbeat.interval.ms": 300}},
          # After a kill a loader waits one request_timeout before it writes.
          "flows": {flow: {"poll": "200ms", "request_timeout": "2s"} for flow in STAGES}}
+
+
+def strict():
+    """The fields of the example, but a text that is too long is a reject."""
+    with open(os.path.join(TOP, "deploy/tideway.yaml"), encoding="utf-8") as f:
+        fields = yaml.safe_load(f)["flows"]["contacts"]["fields"]
+    return {"flows": {"contacts": {"fields": [
+        {key: value for key, value in field.items() if key != "too_long"} for field in fields]}}}
 
 
 def expect(condition, text):

@@ -6,7 +6,7 @@ import re
 import subprocess
 
 import reader
-from case import STAGES, expect
+from case import STAGES, expect, strict
 from failures import java
 from world import BUILD, TOP, topic_keys
 
@@ -113,7 +113,7 @@ def test_a_java_producer_puts_keys_where_we_do(case):
 def test_no_personal_data_in_headers_or_logs(case):
     """Names, addresses, phone numbers and emails of all contacts stand in no header and no log,
     also when the products' errors repeat them."""
-    case.setup("contacts", "loyalty-cards", "email-events", contacts=100)
+    case.setup("contacts", "loyalty-cards", "email-events", contacts=100, overlay=strict())
     case.campaign_box.fault(method="PATCH", status=500, probability=0.1, count=30, body=json.dumps(
         "RST-360011 PGS-220000 Key (semail)=(contact1@example.com) already exists for 'Müller'."))
     for flow in ("contacts", "loyalty-cards"):

@@ -7,7 +7,7 @@ import shutil
 import signal
 import subprocess
 
-from case import STAGES, expect
+from case import STAGES, expect, strict
 from world import BUILD, TOP, topic_keys, wait_until
 
 SAVED = os.path.join(TOP, "deploy/metadata")
@@ -252,7 +252,7 @@ def test_tokens_are_renewed(case):
 def test_a_poison_record_stops_no_partition(case):
     """What cannot be mapped, what Campaign refuses for good and what is no Avro become dead
     letters with the input untouched and no personal data; everything else flows on."""
-    case.setup("contacts", contacts=100)
+    case.setup("contacts", contacts=100, overlay=strict())
     case.start("contacts")
     case.agree()
     ids = [c["contactid"] for c in case.dynamics.rows("contacts")]

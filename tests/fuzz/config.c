@@ -48,7 +48,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	close(fd);
 	/* Alone, and laid over itself. */
 	for (size_t n = 1; n <= 2; n++) {
-		struct config *c = config_read(paths, n, env, &problems);
+		struct config *c = config_read(paths, n, env, CONFIG_CONNECTS, &problems);
 		if (!c && !problems.count)
 			abort();
 		if (c)

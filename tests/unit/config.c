@@ -202,14 +202,72 @@ SHOWS(variables_are_taken_in_connections_only)
 	refused("connections: {campaign: {client_id: \"${X\"}}\n", "${");
 }
 
+static const char *nothing_set(const char *name)
+{
+	(void)name;
+	return NULL;
+}
+
+static bool offline_takes(enum config_use use, const char *overlay)
+{
+	struct problems p = {0};
+	const char *paths[2] = {"deploy/tideway.yaml"};
+	char path[40];
+
+	fixture_file(path, overlay);
+	paths[1] = path;
+	struct config *c = config_load(paths, 2, nothing_set, use, &p);
+	unlink(path);
+	bool taken = c != NULL;
+	config_free(c);
+	problems_free(&p);
+	return taken;
+}
+
 SHOWS(a_variable_that_is_not_set_is_a_mistake)
 {
 	const char *paths[] = {"deploy/tideway.yaml"};
 	struct problems p = {0};
 
-	assert_null(config_load(paths, 1, (env_lookup)getenv, &p));
+	assert_null(config_load(paths, 1, (env_lookup)getenv, CONFIG_CONNECTS, &p));
 	assert_true(fixture_says(&p, "deploy/tideway.yaml:"));
 	problems_free(&p);
+}
+
+SHOWS(offline_a_variable_need_not_be_set)
+{
+	const char *paths[] = {"deploy/tideway.yaml"};
+	struct problems p = {0};
+	struct config *c = config_load(paths, 1, nothing_set, CONFIG_OFFLINE, &p);
+
+	assert_non_null(c);
+	config_free(c);
+	c = config_load(paths, 1, nothing_set, CONFIG_MAPPING, &p);
+	assert_non_null(c);
+	config_free(c);
+}
+
+SHOWS(offline_a_secret_file_need_not_be_there)
+{
+	assert_true(offline_takes(CONFIG_OFFLINE, "connections: {campaign: {client_secret: ~, "
+						  "client_secret_file: /nowhere/secret}}\n"));
+}
+
+SHOWS(offline_what_is_written_is_still_read)
+{
+	assert_false(offline_takes(CONFIG_OFFLINE, "connections: {campaign: {url: nonsense}}\n"));
+	assert_false(offline_takes(CONFIG_OFFLINE, "connections: {kafka: {acks: 1}}\n"));
+	assert_false(offline_takes(CONFIG_OFFLINE, "connections: ~\n"));
+	assert_false(offline_takes(CONFIG_MAPPING, "connections: {campaign: {url: nonsense}}\n"));
+}
+
+SHOWS(a_mapping_needs_no_connections)
+{
+	assert_true(offline_takes(CONFIG_MAPPING, "connections: ~\n"));
+	assert_true(offline_takes(CONFIG_MAPPING, "connections: {kafka: ~, registry: ~, dataverse: "
+						  "~, campaign: {url: ~, token_url: ~, client_id: "
+						  "~, client_secret: ~}, pseudonyms: {key: ~}, "
+						  "campaign_logs: {url: ~, instance: ~}}\n"));
 }
 
 SHOWS(a_secret_can_stand_in_a_file)
@@ -251,6 +309,10 @@ int main(void)
 	    cmocka_unit_test(settings_that_carry_a_guarantee_are_refused_with_the_reason),
 	    cmocka_unit_test(variables_are_taken_in_connections_only),
 	    cmocka_unit_test(a_variable_that_is_not_set_is_a_mistake),
+	    cmocka_unit_test(offline_a_variable_need_not_be_set),
+	    cmocka_unit_test(offline_a_secret_file_need_not_be_there),
+	    cmocka_unit_test(offline_what_is_written_is_still_read),
+	    cmocka_unit_test(a_mapping_needs_no_connections),
 	    cmocka_unit_test(a_secret_can_stand_in_a_file),
 	    cmocka_unit_test(a_secret_file_that_is_not_there_is_a_mistake),
 	};

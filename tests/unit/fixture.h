@@ -38,7 +38,7 @@ static inline struct config *fixture_config(const char *overlay, struct problems
 		fixture_file(path, overlay);
 		paths[1] = path;
 	}
-	struct config *c = config_load(paths, overlay ? 2 : 1, fixture_env, p);
+	struct config *c = config_load(paths, overlay ? 2 : 1, fixture_env, CONFIG_CONNECTS, p);
 	if (overlay)
 		unlink(path);
 	return c;
