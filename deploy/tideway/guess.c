@@ -56,9 +56,11 @@ static const struct {
 };
 
 static const char *const formats[] = {
-    "%d/%m/%Y %H:%M:%S", "%m/%d/%Y %H:%M:%S", "%m/%d/%Y %I:%M:%S %p",
-    "%d/%m/%Y %H:%M",	 "%m/%d/%Y %I:%M %p", "%d.%m.%Y %H:%M:%S",
-    "%Y/%m/%d %H:%M:%S", "%d-%m-%Y %H:%M:%S", "%Y-%m-%dT%H:%M:%S%z",
+    "%d/%m/%Y %H:%M:%S",   "%m/%d/%Y %H:%M:%S", "%m/%d/%Y %I:%M:%S %p", "%d/%m/%Y %H:%M",
+    "%m/%d/%Y %I:%M %p",   "%d.%m.%Y %H:%M:%S", "%Y/%m/%d %H:%M:%S",	"%d-%m-%Y %H:%M:%S",
+    "%Y-%m-%dT%H:%M:%S%z", "%d/%m/%y %H:%M:%S", "%m/%d/%y %H:%M:%S",	"%m/%d/%y %I:%M:%S %p",
+    "%d/%m/%y %H:%M",	   "%m/%d/%y %I:%M %p", "%d.%m.%y %H:%M:%S",	"%y/%m/%d %H:%M:%S",
+    "%d-%m-%y %H:%M:%S",   "%y-%m-%d %H:%M:%S",
 };
 enum { FORMATS = sizeof formats / sizeof *formats };
 
@@ -162,7 +164,8 @@ static void take_time(struct guess *g, const char *text)
 	for (int i = 0; i < FORMATS; i++) {
 		struct tm tm = {0};
 		const char *rest = g->by_format[i] ? strptime(text, formats[i], &tm) : NULL;
-		g->by_format[i] = rest && !*rest;
+		/* %Y takes two digits as well: no mail is of the year 26. */
+		g->by_format[i] = rest && !*rest && tm.tm_year >= 100;
 	}
 }
 
@@ -311,7 +314,7 @@ static int print_times(const struct guess *g)
 		if (g->by_format[i])
 			printf(" # or \"%s\"", formats[i]);
 	printf("\n");
-	int n = fits > 1 ? ask("time_format: the sample fits more than one, day and month are both "
+	int n = fits > 1 ? ask("time_format: the sample fits more than one, its numbers are all "
 			       "small")
 			 : 0;
 	if (strstr(formats[first], "%z"))
