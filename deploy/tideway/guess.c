@@ -70,7 +70,8 @@ struct guess {
 	int header_count;
 	int at[LOG_COLUMNS];
 	bool tracking;
-	bool not_utf8, tried;
+	bool not_utf8, cut, broken;
+	struct error why; /* it is broken */
 	char *values[EXPORT_ENUMERATIONS][VALUES_MAX];
 	int value_counts[EXPORT_ENUMERATIONS];
 	int64_t rows, bad, guids[EXPORT_FIELDS_MAX];
@@ -237,16 +238,16 @@ static int likely_quote(const struct guess *g)
 	return quote;
 }
 
+/* False: there is no such file. */
 static bool read_file(struct guess *g, const char *path)
 {
 	struct export_format f = g->format;
-	bool tried = g->tried, cut;
-	struct error err = {0};
 	char bytes[65536];
 	FILE *in = fopen(path, "rbe");
 	size_t n;
 
-	*g = (struct guess){.format = f, .tried = tried, .zoned = true, .unzoned = true};
+	forget(g);
+	*g = (struct guess){.format = f, .zoned = true, .unzoned = true};
 	for (int i = 0; i < FORMATS; i++)
 		g->by_format[i] = true;
 	if (!in) {
@@ -259,15 +260,52 @@ static bool read_file(struct guess *g, const char *path)
 	struct export_reader *r = export_reader_new(&g->format, on_row, g);
 	enum export_state s = EXPORT_READING;
 	for (; s == EXPORT_READING && n > 0; n = fread(bytes, 1, sizeof bytes, in))
-		s = export_feed(r, bytes, n, &err);
+		s = export_feed(r, bytes, n, &g->why);
 	if (s == EXPORT_READING)
-		s = export_finish(r, &cut, &err);
+		s = export_finish(r, &g->cut, &g->why);
 	g->separator = export_separator(r);
 	export_reader_free(r);
 	fclose(in);
-	if (s == EXPORT_BROKEN)
-		fprintf(stderr, "%s: %s\n", path, err.text);
-	return s != EXPORT_BROKEN;
+	g->broken = s == EXPORT_BROKEN;
+	return true;
+}
+
+/* Rows that are none: are quotes signs like others here? Not if the headers stand in them. */
+static bool without_quotes(struct guess *g, const char *path)
+{
+	int64_t bad = g->bad;
+	bool broken = g->broken;
+
+	if (!bad && !broken)
+		return true;
+	g->format.quote = -1;
+	if (!read_file(g, path))
+		return false;
+	if (likely_quote(g) < 0 && !g->broken && (broken || g->bad < bad))
+		return true;
+	g->format.quote = '"';
+	return read_file(g, path);
+}
+
+/* The file as what fits it best. */
+static bool read_sample(struct guess *g, const char *path)
+{
+	if (!read_file(g, path) || !without_quotes(g, path))
+		return false;
+	if (g->not_utf8) { /* once more, as what Windows and Latin-1 write */
+		g->format.encoding = "windows-1252";
+		if (!read_file(g, path))
+			return false;
+	}
+	int quote = likely_quote(g);
+	if (quote >= 0) {
+		g->format.quote = quote;
+		if (!read_file(g, path))
+			return false;
+	}
+	if (g->broken)
+		fprintf(stderr, "%s: %s\n", path, g->why.text);
+	return !g->broken;
 }
 
 /* ---- what is printed -------------------------------------------------------------------------- */
@@ -422,8 +460,13 @@ static bool is_data(const struct guess *g)
 
 static void find_contact(struct guess *g)
 {
-	if (g->at[LOG_CONTACT] >= 0)
+	int at = g->at[LOG_CONTACT];
+
+	if (at >= 0 && g->guids[at])
 		return;
+	/* Whatever its header says: Campaign's own numbers are no ids of Dynamics. */
+	if (at >= 0 && g->rows > g->bad)
+		g->at[LOG_CONTACT] = -1;
 	for (int i = 0; i < g->header_count; i++)
 		if (g->guids[i] * 2 > g->rows)
 			g->at[LOG_CONTACT] = i;
@@ -434,24 +477,11 @@ int guess_print(const char *path)
 	struct guess g = {.format = {.quote = '"', .take_cut_off = true}};
 	int asked = 0;
 
-	if (!read_file(&g, path))
+	if (!read_sample(&g, path))
 		return -1;
-	if (g.not_utf8) { /* once more, as what Windows and Latin-1 write */
-		forget(&g);
-		g.format.encoding = "windows-1252";
-		if (!read_file(&g, path))
-			return -1;
-	}
 	if (!g.header_count) {
 		fprintf(stderr, "%s: the file is empty\n", path);
 		return -1;
-	}
-	int quote = likely_quote(&g);
-	if (quote >= 0) {
-		forget(&g);
-		g.format.quote = quote;
-		if (!read_file(&g, path))
-			return -1;
 	}
 	if (is_data(&g)) {
 		fprintf(stderr,
@@ -464,8 +494,10 @@ int guess_print(const char *path)
 	printf("    # from %s: %lld rows looked at\n    files:\n", path, (long long)g.rows);
 	if (g.format.encoding)
 		printf("      encoding: %s\n", g.format.encoding);
-	if (quote >= 0)
-		printf("      quote: \"%c\"\n", quote);
+	if (g.format.quote < 0)
+		printf("      quote: none\n");
+	else if (g.format.quote != '"')
+		printf("      quote: \"%c\"\n", g.format.quote);
 	if (g.separator != ',')
 		printf("      separator: %s\n", g.separator == '\t'  ? "tab"
 						: g.separator == ';' ? "semicolon"
@@ -479,6 +511,9 @@ int guess_print(const char *path)
 			"%lld of these rows are none: quotes or the number of fields are "
 			"wrong\n",
 			(long long)g.bad);
+	if (g.cut)
+		fprintf(stderr, "the file ends in the middle of its compression\n");
+	asked += g.bad || g.cut;
 	forget(&g);
 	return asked;
 }
