@@ -404,9 +404,11 @@ static void print_match(const char *path)
 		/* Between two numbers: a date and a time. */
 		bool between = i && strchr("_-", name[i]) && isdigit((unsigned char)name[i - 1]) &&
 			       isdigit((unsigned char)name[i + 1]);
-		if (!digit && !between)
+		if (!digit && !between) {
+			if (strchr("[]?*\\", name[i])) /* signs of patterns */
+				buffer_puts(&out, "\\");
 			buffer_append(&out, name + i, 1);
-		else if (!out.len || out.data[out.len - 1] != '*')
+		} else if (!out.len || out.data[out.len - 1] != '*')
 			buffer_puts(&out, "*");
 	}
 	buffer_puts(&out, "*");
