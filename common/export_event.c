@@ -10,7 +10,8 @@
 #include "json.h"
 #include "zone.h"
 
-enum { LOG_ID_MAX = 100, CODE_MAX = 60 };
+/* A year before it was read wrong: %Y takes two digits, too, and a form may have none. */
+enum { EMAIL_SINCE = 2000, LOG_ID_MAX = 100, CODE_MAX = 60 };
 
 const char *const export_skip_names[] = {
     "event",	"not_a_contact", "test_profile",  "other_channel", "other_status",
@@ -103,10 +104,11 @@ static enum result by_format(const struct export_format *f, const char *text, wa
 	struct tm tm = {.tm_mday = 1, .tm_year = 70};
 	const char *rest = strptime(text, f->time_format, &tm);
 
-	if (!rest || *rest || tm.tm_year < -1899 || tm.tm_year > 8099 || !is_day(&tm))
+	if (!rest || *rest || tm.tm_year < EMAIL_SINCE - 1900 || tm.tm_year > 8099 || !is_day(&tm))
 		return error_reject(err, "bad-date",
-				    "the time is not of the form \"%s\" that the flow states",
-				    f->time_format);
+				    "the time is not of the form \"%s\" that the flow states, "
+				    "in or after the year %d (a year of two digits is %%y)",
+				    f->time_format, EMAIL_SINCE);
 	wall_time clock = {
 	    ((int64_t)days_from_civil(tm.tm_year + 1900, tm.tm_mon + 1, tm.tm_mday) * 86400 +
 	     tm.tm_hour * 3600 + tm.tm_min * 60 + tm.tm_sec) *

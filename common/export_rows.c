@@ -7,6 +7,7 @@
 #include <csv.h>
 #include <errno.h>
 #include <iconv.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <zlib.h>
@@ -41,6 +42,10 @@ struct export_reader {
 	struct export_row row;
 	int64_t rows;
 	const char *bad;
+	int columns;	     /* of the header */
+	int64_t lines;	     /* that have ended */
+	bool behind_cr;	     /* a newline here ends no other line */
+	char swallowed[400]; /* why the file is refused, or "" */
 };
 
 static void *csv_alloc(void *p, size_t n)
@@ -104,6 +109,8 @@ static void hand_out(struct export_reader *r, bool cut_off)
 	for (int i = 0; i < row->count; i++)
 		row->fields[i] = r->bytes.data + r->starts[i];
 	row->number = r->rows++;
+	if (!row->number)
+		r->columns = row->count;
 	row->bad = r->bad;
 	row->cut_off = cut_off;
 	if (!r->stopped)
@@ -113,11 +120,53 @@ static void hand_out(struct export_reader *r, bool cut_off)
 	buffer_reset(&r->bytes);
 }
 
+static size_t line_length(const char *s, size_t len)
+{
+	const char *lf = memchr(s, '\n', len);
+	const char *cr = memchr(s, '\r', lf ? (size_t)(lf - s) : len);
+
+	return cr ? (size_t)(cr - s) : lf ? (size_t)(lf - s) : len;
+}
+
+/* A quote that was no delimiter makes one text of all rows up to the next such quote, and often one
+ * good row of the two ends.  A text whose lines look like rows is therefore none: either a line
+ * behind the first is a whole row, or the first line is the rest of this row and the last one the
+ * beginning of another, up to the same column. */
+static bool swallows_rows(struct export_reader *r, const char *text, size_t len)
+{
+	int separators = 0, first = -1, last_row = r->columns - 1;
+	int64_t breaks = 0;
+	bool rows = false;
+
+	if (r->columns < 2 || line_length(text, len) == len)
+		return false;
+	for (size_t at = 0; at <= len; at++) {
+		size_t end = at + line_length(text + at, len - at);
+		separators = 0;
+		for (; at < end; at++)
+			separators += text[at] == r->separator;
+		rows |= first >= 0 && separators == last_row;
+		first = first < 0 ? separators : first;
+		breaks += end < len && !(text[end] == '\n' && end && text[end - 1] == '\r');
+	}
+	if (!rows && !(first == last_row - r->row.count && separators == r->row.count))
+		return false;
+	snprintf(r->swallowed, sizeof r->swallowed,
+		 "row %lld, line %lld: a quote opens a text that goes on to line %lld, over what "
+		 "looks like whole rows: if quotes do not delimit texts in these files, state "
+		 "\"quote: none\"; else write the file anew, with quotes in texts doubled",
+		 (long long)r->rows, (long long)(r->lines + 1 - breaks), (long long)(r->lines + 1));
+	r->stopped = true;
+	return true;
+}
+
 static void on_field(void *data, size_t len, void *arg)
 {
 	struct export_reader *r = arg;
 	struct export_row *row = &r->row;
 
+	if (r->stopped || (len && swallows_rows(r, data, len)))
+		return;
 	if (row->count == EXPORT_FIELDS_MAX || len > EXPORT_FIELD_MAX) {
 		r->bad = "it has more or longer fields than any row of an export";
 		return;
@@ -135,33 +184,38 @@ static void on_row(int end, void *arg)
 	hand_out(arg, end < 0);
 }
 
+/* A piece of one line, at most. */
+static void parse_line(struct export_reader *r, const char *data, size_t len)
+{
+	if (r->skipping || csv_parse(&r->csv, data, len, on_field, on_row, r) == len)
+		return;
+	/* CSV_EPARSE or a row without end. */
+	if (r->csv.entry_pos && swallows_rows(r, (const char *)r->csv.entry_buf, r->csv.entry_pos))
+		return;
+	r->bad = csv_error(&r->csv) == CSV_EPARSE
+		     ? "a quote stands where none can be, or does not close"
+		     : "it is longer than any row of an export: a quote does not close";
+	hand_out(r, false);
+	r->skipping = true;
+}
+
 /* Bytes of UTF-8 behind the byte order mark. */
 static void parse(struct export_reader *r, const char *data, size_t len)
 {
 	while (len && !r->stopped) {
-		if (r->skipping) {
-			size_t n = 0;
-			while (n < len && data[n] != '\n' && data[n] != '\r')
-				n++;
-			if (n == len)
-				return;
-			data += n + 1;
-			len -= n + 1;
+		size_t n = line_length(data, len);
+		bool ended = n < len;
+		n += ended;
+		parse_line(r, data, n);
+		if (ended && r->skipping) {
 			r->skipping = false;
 			csv_open(r);
-			continue;
 		}
-		size_t done = csv_parse(&r->csv, data, len, on_field, on_row, r);
-		if (done == len)
-			return;
-		/* CSV_EPARSE or a row without end. The byte at which it stopped may be the newline. */
-		r->bad = csv_error(&r->csv) == CSV_EPARSE
-			     ? "a quote stands where none can be, or does not close"
-			     : "it is longer than any row of an export: a quote does not close";
-		hand_out(r, false);
-		data += done;
-		len -= done;
-		r->skipping = true;
+		if (ended && !(n == 1 && *data == '\n' && r->behind_cr))
+			r->lines++;
+		r->behind_cr = data[n - 1] == '\r';
+		data += n;
+		len -= n;
 	}
 }
 
@@ -215,6 +269,13 @@ static enum export_state broken(struct error *err, const char *reason, const cha
 	return EXPORT_BROKEN;
 }
 
+static enum export_state state(const struct export_reader *r, struct error *err)
+{
+	if (*r->swallowed)
+		return broken(err, "bad-file", r->swallowed);
+	return r->stopped ? EXPORT_STOPPED : EXPORT_READING;
+}
+
 /* A character may be split between two pieces. */
 static enum export_state decode(struct export_reader *r, const char *data, size_t len,
 				struct error *err)
@@ -246,7 +307,7 @@ static enum export_state decode(struct export_reader *r, const char *data, size_
 		memcpy(r->carry, from, left);
 		r->carry_len = left;
 	}
-	return r->stopped ? EXPORT_STOPPED : EXPORT_READING;
+	return state(r, err);
 }
 
 static enum export_state plain(struct export_reader *r, const char *data, size_t len,
@@ -255,7 +316,7 @@ static enum export_state plain(struct export_reader *r, const char *data, size_t
 	if (r->iconv != (iconv_t)-1)
 		return decode(r, data, len, err);
 	take_text(r, data, len);
-	return r->stopped ? EXPORT_STOPPED : EXPORT_READING;
+	return state(r, err);
 }
 
 static enum export_state inflate_piece(struct export_reader *r, const unsigned char *data,
@@ -310,7 +371,7 @@ enum export_state export_feed(struct export_reader *r, const void *data, size_t 
 		if (s != EXPORT_READING)
 			return s;
 	}
-	return r->stopped ? EXPORT_STOPPED : bytes(r, p, len, err);
+	return r->stopped ? state(r, err) : bytes(r, p, len, err);
 }
 
 enum export_state export_finish(struct export_reader *r, bool *cut, struct error *err)
@@ -321,12 +382,12 @@ enum export_state export_finish(struct export_reader *r, bool *cut, struct error
 		take_text(r, (const char *)r->magic, r->magic_len);
 	if (!r->head_done)
 		take_text(r, "", 0);
-	(void)err;
-	if (r->stopped)
-		return EXPORT_STOPPED;
-	if (!r->skipping && csv_fini(&r->csv, on_field, on_row, r)) {
+	if (r->stopped || r->skipping || !csv_fini(&r->csv, on_field, on_row, r))
+		return state(r, err);
+	if (!r->csv.entry_pos ||
+	    !swallows_rows(r, (const char *)r->csv.entry_buf, r->csv.entry_pos)) {
 		r->bad = "the file ends inside a quoted text";
 		hand_out(r, true);
 	}
-	return r->stopped ? EXPORT_STOPPED : EXPORT_READING;
+	return state(r, err);
 }

@@ -8,7 +8,7 @@
  * A row that is no row (a stray quote, too many fields, a line of megabytes) is handed out as bad
  * and reading goes on behind the end of its line: one torn row costs itself, not the file.  What
  * makes the whole file worthless (no gzip although it says so, bytes that the encoding does not
- * have) ends it.
+ * have, a quoted text that runs over whole rows: nobody can tell how many) ends it.
  */
 #ifndef TIDEWAY_EXPORT_ROWS_H
 #define TIDEWAY_EXPORT_ROWS_H

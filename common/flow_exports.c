@@ -82,10 +82,28 @@ static void read_encoding(struct reader *r, struct node map, struct export_forma
 	f->encoding = s;
 }
 
+/* %s is of this process's zone and %Z is passed over, whatever the file says; flags and %% could
+ * hide a %z.  Nothing of that is in the time of an export. */
+static void check_time_format(struct reader *r, struct node map, const char *format)
+{
+	for (const char *p = format; (p = strchr(p, '%')); p++) {
+		bool letter = (p[1] >= 'a' && p[1] <= 'z') || (p[1] >= 'A' && p[1] <= 'Z');
+		if (letter && !strchr("sZEO", p[1]))
+			continue;
+		problem(r->p, doc_place(doc_get(map, "time_format")),
+			"\"time_format\" cannot have %.2s: write times as letters of "
+			"strptime(3) without flags, an offset as %%z, a zone as \"time_zone\"",
+			p);
+		return;
+	}
+}
+
 static void read_times(struct reader *r, struct node map, struct export_format *f)
 {
 	f->time_format = doc_string(map, "time_format", NULL, r->p);
 	f->time_zone = doc_string(map, "time_zone", NULL, r->p);
+	if (f->time_format)
+		check_time_format(r, map, f->time_format);
 	if (f->time_zone && !(f->zone = zone_new(f->time_zone)))
 		problem(
 		    r->p, doc_place(doc_get(map, "time_zone")),

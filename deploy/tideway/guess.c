@@ -56,9 +56,11 @@ static const struct {
 };
 
 static const char *const formats[] = {
-    "%d/%m/%Y %H:%M:%S", "%m/%d/%Y %H:%M:%S", "%m/%d/%Y %I:%M:%S %p",
-    "%d/%m/%Y %H:%M",	 "%m/%d/%Y %I:%M %p", "%d.%m.%Y %H:%M:%S",
-    "%Y/%m/%d %H:%M:%S", "%d-%m-%Y %H:%M:%S", "%Y-%m-%dT%H:%M:%S%z",
+    "%d/%m/%Y %H:%M:%S",   "%m/%d/%Y %H:%M:%S", "%m/%d/%Y %I:%M:%S %p", "%d/%m/%Y %H:%M",
+    "%m/%d/%Y %I:%M %p",   "%d.%m.%Y %H:%M:%S", "%Y/%m/%d %H:%M:%S",	"%d-%m-%Y %H:%M:%S",
+    "%Y-%m-%dT%H:%M:%S%z", "%d/%m/%y %H:%M:%S", "%m/%d/%y %H:%M:%S",	"%m/%d/%y %I:%M:%S %p",
+    "%d/%m/%y %H:%M",	   "%m/%d/%y %I:%M %p", "%d.%m.%y %H:%M:%S",	"%y/%m/%d %H:%M:%S",
+    "%d-%m-%y %H:%M:%S",   "%y-%m-%d %H:%M:%S",
 };
 enum { FORMATS = sizeof formats / sizeof *formats };
 
@@ -68,7 +70,8 @@ struct guess {
 	int header_count;
 	int at[LOG_COLUMNS];
 	bool tracking;
-	bool not_utf8, tried;
+	bool not_utf8, cut, broken;
+	struct error why; /* it is broken */
 	char *values[EXPORT_ENUMERATIONS][VALUES_MAX];
 	int value_counts[EXPORT_ENUMERATIONS];
 	int64_t rows, bad, guids[EXPORT_FIELDS_MAX];
@@ -162,7 +165,8 @@ static void take_time(struct guess *g, const char *text)
 	for (int i = 0; i < FORMATS; i++) {
 		struct tm tm = {0};
 		const char *rest = g->by_format[i] ? strptime(text, formats[i], &tm) : NULL;
-		g->by_format[i] = rest && !*rest;
+		/* %Y takes two digits as well: no mail is of the year 26. */
+		g->by_format[i] = rest && !*rest && tm.tm_year >= 100;
 	}
 }
 
@@ -234,16 +238,16 @@ static int likely_quote(const struct guess *g)
 	return quote;
 }
 
+/* False: there is no such file. */
 static bool read_file(struct guess *g, const char *path)
 {
 	struct export_format f = g->format;
-	bool tried = g->tried, cut;
-	struct error err = {0};
 	char bytes[65536];
 	FILE *in = fopen(path, "rbe");
 	size_t n;
 
-	*g = (struct guess){.format = f, .tried = tried, .zoned = true, .unzoned = true};
+	forget(g);
+	*g = (struct guess){.format = f, .zoned = true, .unzoned = true};
 	for (int i = 0; i < FORMATS; i++)
 		g->by_format[i] = true;
 	if (!in) {
@@ -256,15 +260,52 @@ static bool read_file(struct guess *g, const char *path)
 	struct export_reader *r = export_reader_new(&g->format, on_row, g);
 	enum export_state s = EXPORT_READING;
 	for (; s == EXPORT_READING && n > 0; n = fread(bytes, 1, sizeof bytes, in))
-		s = export_feed(r, bytes, n, &err);
+		s = export_feed(r, bytes, n, &g->why);
 	if (s == EXPORT_READING)
-		s = export_finish(r, &cut, &err);
+		s = export_finish(r, &g->cut, &g->why);
 	g->separator = export_separator(r);
 	export_reader_free(r);
 	fclose(in);
-	if (s == EXPORT_BROKEN)
-		fprintf(stderr, "%s: %s\n", path, err.text);
-	return s != EXPORT_BROKEN;
+	g->broken = s == EXPORT_BROKEN;
+	return true;
+}
+
+/* Rows that are none: are quotes signs like others here? Not if the headers stand in them. */
+static bool without_quotes(struct guess *g, const char *path)
+{
+	int64_t bad = g->bad;
+	bool broken = g->broken;
+
+	if (!bad && !broken)
+		return true;
+	g->format.quote = -1;
+	if (!read_file(g, path))
+		return false;
+	if (likely_quote(g) < 0 && !g->broken && (broken || g->bad < bad))
+		return true;
+	g->format.quote = '"';
+	return read_file(g, path);
+}
+
+/* The file as what fits it best. */
+static bool read_sample(struct guess *g, const char *path)
+{
+	if (!read_file(g, path) || !without_quotes(g, path))
+		return false;
+	if (g->not_utf8) { /* once more, as what Windows and Latin-1 write */
+		g->format.encoding = "windows-1252";
+		if (!read_file(g, path))
+			return false;
+	}
+	int quote = likely_quote(g);
+	if (quote >= 0) {
+		g->format.quote = quote;
+		if (!read_file(g, path))
+			return false;
+	}
+	if (g->broken)
+		fprintf(stderr, "%s: %s\n", path, g->why.text);
+	return !g->broken;
 }
 
 /* ---- what is printed -------------------------------------------------------------------------- */
@@ -311,7 +352,7 @@ static int print_times(const struct guess *g)
 		if (g->by_format[i])
 			printf(" # or \"%s\"", formats[i]);
 	printf("\n");
-	int n = fits > 1 ? ask("time_format: the sample fits more than one, day and month are both "
+	int n = fits > 1 ? ask("time_format: the sample fits more than one, its numbers are all "
 			       "small")
 			 : 0;
 	if (strstr(formats[first], "%z"))
@@ -363,9 +404,11 @@ static void print_match(const char *path)
 		/* Between two numbers: a date and a time. */
 		bool between = i && strchr("_-", name[i]) && isdigit((unsigned char)name[i - 1]) &&
 			       isdigit((unsigned char)name[i + 1]);
-		if (!digit && !between)
+		if (!digit && !between) {
+			if (strchr("[]?*\\", name[i])) /* signs of patterns */
+				buffer_puts(&out, "\\");
 			buffer_append(&out, name + i, 1);
-		else if (!out.len || out.data[out.len - 1] != '*')
+		} else if (!out.len || out.data[out.len - 1] != '*')
 			buffer_puts(&out, "*");
 	}
 	buffer_puts(&out, "*");
@@ -419,8 +462,13 @@ static bool is_data(const struct guess *g)
 
 static void find_contact(struct guess *g)
 {
-	if (g->at[LOG_CONTACT] >= 0)
+	int at = g->at[LOG_CONTACT];
+
+	if (at >= 0 && g->guids[at])
 		return;
+	/* Whatever its header says: Campaign's own numbers are no ids of Dynamics. */
+	if (at >= 0 && g->rows > g->bad)
+		g->at[LOG_CONTACT] = -1;
 	for (int i = 0; i < g->header_count; i++)
 		if (g->guids[i] * 2 > g->rows)
 			g->at[LOG_CONTACT] = i;
@@ -431,24 +479,11 @@ int guess_print(const char *path)
 	struct guess g = {.format = {.quote = '"', .take_cut_off = true}};
 	int asked = 0;
 
-	if (!read_file(&g, path))
+	if (!read_sample(&g, path))
 		return -1;
-	if (g.not_utf8) { /* once more, as what Windows and Latin-1 write */
-		forget(&g);
-		g.format.encoding = "windows-1252";
-		if (!read_file(&g, path))
-			return -1;
-	}
 	if (!g.header_count) {
 		fprintf(stderr, "%s: the file is empty\n", path);
 		return -1;
-	}
-	int quote = likely_quote(&g);
-	if (quote >= 0) {
-		forget(&g);
-		g.format.quote = quote;
-		if (!read_file(&g, path))
-			return -1;
 	}
 	if (is_data(&g)) {
 		fprintf(stderr,
@@ -461,8 +496,10 @@ int guess_print(const char *path)
 	printf("    # from %s: %lld rows looked at\n    files:\n", path, (long long)g.rows);
 	if (g.format.encoding)
 		printf("      encoding: %s\n", g.format.encoding);
-	if (quote >= 0)
-		printf("      quote: \"%c\"\n", quote);
+	if (g.format.quote < 0)
+		printf("      quote: none\n");
+	else if (g.format.quote != '"')
+		printf("      quote: \"%c\"\n", g.format.quote);
 	if (g.separator != ',')
 		printf("      separator: %s\n", g.separator == '\t'  ? "tab"
 						: g.separator == ';' ? "semicolon"
@@ -476,6 +513,9 @@ int guess_print(const char *path)
 			"%lld of these rows are none: quotes or the number of fields are "
 			"wrong\n",
 			(long long)g.bad);
+	if (g.cut)
+		fprintf(stderr, "the file ends in the middle of its compression\n");
+	asked += g.bad || g.cut;
 	forget(&g);
 	return asked;
 }
