@@ -103,6 +103,8 @@ static enum result logs_restore(void *state, const char *key, const avro_value_t
 	f->sum = (uint64_t)long_of(value, CP_SUM);
 	f->done = flag_of(value, CP_DONE);
 	f->refused = flag_of(value, CP_REFUSED);
+	f->rejected = long_of(value, CP_REJECTED);
+	f->complete = flag_of(value, CP_COMPLETE);
 	avro_value_t v = record_field(value, CP_STAMP);
 	snprintf(f->stamp, sizeof f->stamp, "%s", record_text(&v, NULL));
 	return OK;

@@ -72,6 +72,17 @@ static enum result list_sftp(struct logs *x, struct error *err)
 	return r;
 }
 
+static bool look_local(const char *path, int64_t *size, char stamp[STAMP_MAX])
+{
+	struct stat st;
+
+	if (stat(path, &st) || !S_ISREG(st.st_mode))
+		return false;
+	*size = st.st_size;
+	snprintf(stamp, STAMP_MAX, "%lld.%09ld", (long long)st.st_mtim.tv_sec, st.st_mtim.tv_nsec);
+	return true;
+}
+
 static enum result list_local(struct logs *x, struct error *err)
 {
 	const char *dir = local_path(x);
@@ -83,12 +94,9 @@ static enum result list_local(struct logs *x, struct error *err)
 	while ((e = readdir(d))) {
 		_cleanup_(freep) char *path = xasprintf("%s/%s", dir, e->d_name);
 		char stamp[STAMP_MAX];
-		struct stat st;
-		if (stat(path, &st) || !S_ISREG(st.st_mode))
-			continue;
-		snprintf(stamp, sizeof stamp, "%lld.%09ld", (long long)st.st_mtim.tv_sec,
-			 st.st_mtim.tv_nsec);
-		directory_listed(x, e->d_name, st.st_size, stamp);
+		int64_t size;
+		if (look_local(path, &size, stamp))
+			directory_listed(x, e->d_name, size, stamp);
 	}
 	closedir(d);
 	return OK;
@@ -128,6 +136,19 @@ static enum result run_commands(struct logs *x, const char *first, const char *s
 	d.commands[0] = first;
 	d.commands[1] = second;
 	return http_download(x->stage->http, &d, err);
+}
+
+bool server_is_unchanged(const struct logs *x, const struct file *f)
+{
+	char stamp[STAMP_MAX];
+	int64_t size;
+
+	/* SFTP has no such question for one file but the listing of all. */
+	if (!server_is_local(x))
+		return true;
+	_cleanup_(freep) char *path = xasprintf("%s/%s", local_path(x), f->name);
+	return look_local(path, &size, stamp) && size == f->seen_size &&
+	       !strcmp(stamp, f->seen_stamp);
 }
 
 enum result server_delete(struct logs *x, const char *name, struct error *err)
