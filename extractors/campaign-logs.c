@@ -45,6 +45,7 @@ static enum result logs_open(struct stage *s, void **state, const struct record_
 
 	x->stage = s;
 	x->connection = &s->config->logs;
+	x->path = server_path(x);
 	x->encoded = BUFFER(WIRE_VALUE_MAX);
 	x->flow = s->flow;
 	x->known = recall_new(s->flow->exports.overlap_ms);
@@ -203,6 +204,7 @@ static void logs_close(void *state)
 	record_class_free(&x->event_class);
 	record_class_free(&x->checkpoint_class);
 	buffer_free(&x->encoded);
+	free(x->path);
 	free(x);
 }
 

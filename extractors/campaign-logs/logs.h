@@ -64,6 +64,7 @@ struct logs {
 	struct stage *stage;
 	const struct flow *flow;
 	const struct connection_logs *connection;
+	char *path; /* of the directory, as the server or the system knows it */
 	struct record_class event_class, checkpoint_class;
 	avro_value_t event, checkpoint;
 	int32_t schema_id;
@@ -107,6 +108,8 @@ enum result directory_next(struct logs *x, struct extract_output *o, struct file
 			   struct error *err);
 
 bool server_is_local(const struct logs *x);
+/* The path of the connection's URL without its escapes, to be freed. */
+char *server_path(const struct logs *x);
 /* Calls directory_listed() for each file. */
 enum result server_list(struct logs *x, struct error *err);
 /* False: it is another file than at the listing, as far as the server can say. */

@@ -141,3 +141,19 @@ def test_only_complete_files_are_deleted(case):
         empty.write(SENDING + sending(some[2], 3))
     case.wait(lambda: have(case)["send"] == 6, 20, "what was written late")
     case.wait(lambda: os.listdir(case.exports) == ["acs_broadlog_2.csv"], 20, "both to be deleted")
+
+
+def test_a_folder_with_escapes_in_its_url_is_read_and_emptied(case):
+    """A blank in the directory's name is %20 in the URL, by SFTP and locally."""
+    setup(case, stages=False)
+    folder = os.path.join(case.exports, "a b")
+    os.mkdir(folder)
+    case.configure(events_of(case, files={"processed": "move"}))
+    for n, url in enumerate((case.env["CAMPAIGN_LOGS_URL"], "file://" + case.exports)):
+        with open(os.path.join(folder, f"acs_broadlog_{n}.csv"), "w", encoding="ascii") as f:
+            f.write(SENDING + sending(contacts_of(case)[n], n))
+        stage = case.start(FLOW, "extract-campaign-logs", name=f"reads.{n}",
+                           env={"CAMPAIGN_LOGS_URL": url + "/a%20b"})
+        case.wait(lambda: os.listdir(folder) == ["processed"], 20, "the file to be moved")
+        stage.stop()
+    expect(len(events_in_topic(case)) == 2, f"{events_in_topic(case)}")
