@@ -1,6 +1,7 @@
 /* http.c - see http.h.  One easy handle a request in flight, recycled; one connection pool. */
 #include "http.h"
 
+#include <ctype.h>
 #include <curl/curl.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -374,6 +375,23 @@ void http_escape(struct buffer *out, const char *s)
 		else
 			buffer_printf(out, "%%%02X", c);
 	}
+}
+
+void http_unescape(char *s)
+{
+	char *out = s;
+
+	for (; *s; s++) {
+		char hex[3] = {0};
+		if (*s == '%' && isxdigit((unsigned char)s[1]) && isxdigit((unsigned char)s[2])) {
+			memcpy(hex, s + 1, 2);
+			*out++ = (char)strtol(hex, NULL, 16);
+			s += 2;
+		} else {
+			*out++ = *s;
+		}
+	}
+	*out = 0;
 }
 
 struct download {

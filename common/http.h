@@ -78,6 +78,8 @@ struct http_response *http_next(struct http *h, void **tag);
 
 /* Appends s percent-encoded, unreserved characters left alone (RFC 3986). */
 void http_escape(struct buffer *out, const char *s);
+/* The reverse, in place. */
+void http_unescape(char *s);
 
 /* Splits downloads of anything libcurl speaks (SFTP) into pieces: sink returns false to stop. */
 struct http_download {

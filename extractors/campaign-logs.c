@@ -45,6 +45,7 @@ static enum result logs_open(struct stage *s, void **state, const struct record_
 
 	x->stage = s;
 	x->connection = &s->config->logs;
+	x->path = server_path(x);
 	x->encoded = BUFFER(WIRE_VALUE_MAX);
 	x->flow = s->flow;
 	x->known = recall_new(s->flow->exports.overlap_ms);
@@ -103,6 +104,8 @@ static enum result logs_restore(void *state, const char *key, const avro_value_t
 	f->sum = (uint64_t)long_of(value, CP_SUM);
 	f->done = flag_of(value, CP_DONE);
 	f->refused = flag_of(value, CP_REFUSED);
+	f->rejected = long_of(value, CP_REJECTED);
+	f->complete = flag_of(value, CP_COMPLETE);
 	avro_value_t v = record_field(value, CP_STAMP);
 	snprintf(f->stamp, sizeof f->stamp, "%s", record_text(&v, NULL));
 	return OK;
@@ -201,6 +204,7 @@ static void logs_close(void *state)
 	record_class_free(&x->event_class);
 	record_class_free(&x->checkpoint_class);
 	buffer_free(&x->encoded);
+	free(x->path);
 	free(x);
 }
 

@@ -96,6 +96,27 @@ static const char *without_query(struct events *e, const char *url)
 	return e->url.data ? e->url.data : "";
 }
 
+/* `privacy: strict`.  A click on the mirror page has its URL for a target; a link without a label has its
+ * URL for one; an SMTP answer names the address. */
+static const char *strict(struct events *e, const avro_value_t *in, enum activity_text text,
+			  const char *s)
+{
+	const char *type = optional_text(in, EVENT_F_URL_TYPE);
+	bool mirror = type && !strcmp(type, "mirror-page");
+
+	switch (text) {
+	case ACTIVITY_MIRROR_URL:
+	case ACTIVITY_FAILURE_TEXT:
+		return NULL;
+	case ACTIVITY_TRACKING_URL:
+		return mirror ? NULL : without_query(e, s);
+	case ACTIVITY_URL_LABEL:
+		return !strstr(s, "://") ? s : mirror ? NULL : without_query(e, s);
+	default:
+		return s;
+	}
+}
+
 /* Only what a column of the flow is for leaves Campaign. */
 static const char *text_for(struct events *e, const avro_value_t *in, int kind,
 			    enum activity_text text)
@@ -104,11 +125,7 @@ static const char *text_for(struct events *e, const avro_value_t *in, int kind,
 
 	if (!s || (text >= ACTIVITY_TRACKING_URL && !e->flow->activities[kind].columns[text]))
 		return NULL;
-	if (!e->flow->strict_privacy)
-		return s;
-	return text == ACTIVITY_MIRROR_URL     ? NULL
-	       : text == ACTIVITY_TRACKING_URL ? without_query(e, s)
-					       : s;
+	return e->flow->strict_privacy ? strict(e, in, text, s) : s;
 }
 
 static bool is_wanted(const struct events *e, const avro_value_t *in, int kind, int64_t time)

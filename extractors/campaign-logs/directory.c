@@ -39,6 +39,7 @@ void directory_listed(struct logs *x, const char *name, int64_t size, const char
 	if (f->seen_size == size && !strcmp(f->seen_stamp, stamp))
 		return;
 	f->changed = mono_now();
+	f->kept = false;
 	f->seen_size = size;
 	snprintf(f->seen_stamp, sizeof f->seen_stamp, "%s", stamp);
 }
@@ -53,7 +54,20 @@ static bool is_finished(const struct file *f)
 	return f->done && f->size == f->seen_size && !strcmp(f->stamp, f->seen_stamp);
 }
 
-/* What is done and lies there unchanged.  A refused file is left: somebody has to look at it. */
+/* What is not complete stays: its uploader goes on, or somebody has to look at it. */
+static bool may_go(struct file *f)
+{
+	if (!is_finished(f) || f->stuck)
+		return false;
+	if (!f->complete && !f->refused && !f->kept) {
+		f->kept = true;
+		log_info("a file stays: it is empty, cut off, or has rows that are dead letters",
+			 "file", f->name, NULL);
+	}
+	return f->complete;
+}
+
+/* What is complete and lies there unchanged. */
 static enum result put_away(struct logs *x, struct extract_output *o, struct error *fatal)
 {
 	const struct export_format *e = &x->flow->exports;
@@ -66,7 +80,7 @@ static enum result put_away(struct logs *x, struct extract_output *o, struct err
 	for (f = x->files; f && n < PROCESSED_AT_ONCE && result == OK; f = next) {
 		struct error err;
 		next = f->hh.next;
-		if (!is_finished(f) || f->refused || f->stuck)
+		if (!may_go(f) || !server_is_unchanged(x, f))
 			continue;
 		n++;
 		enum result r = e->processed == PROCESSED_DELETE

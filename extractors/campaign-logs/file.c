@@ -33,6 +33,9 @@ static enum result save(struct reading *r, bool done, struct error *err)
 	bool behind = r->raw >= f->bytes;
 	int64_t bytes = behind ? r->raw : f->bytes;
 	uint64_t sum = behind ? XXH3_64bits_digest(r->hash) : f->sum;
+	/* Else something is still to come, or somebody has to look at it. */
+	bool complete =
+	    done && !r->refused && !r->cut && r->whole && r->whole == r->row && !r->rejected;
 	char progress[400];
 
 	set_long(cp, CP_SIZE, f->seen_size);
@@ -42,6 +45,8 @@ static enum result save(struct reading *r, bool done, struct error *err)
 	set_long(cp, CP_BYTES, bytes);
 	set_long(cp, CP_SUM, (int64_t)sum);
 	set_flag(cp, CP_REFUSED, r->refused);
+	set_long(cp, CP_REJECTED, r->rejected);
+	set_flag(cp, CP_COMPLETE, complete);
 	avro_value_t v = record_field(cp, CP_STAMP);
 	record_set_text(&v, f->seen_stamp, strlen(f->seen_stamp));
 	snprintf(progress, sizeof progress, "%.200s: %lld rows%s", f->name, (long long)r->whole,
@@ -56,6 +61,8 @@ static enum result save(struct reading *r, bool done, struct error *err)
 		f->sum = sum;
 		f->done = done;
 		f->refused = r->refused;
+		f->rejected = r->rejected;
+		f->complete = complete;
 		memcpy(f->stamp, f->seen_stamp, sizeof f->stamp);
 	}
 	return result;
@@ -128,6 +135,7 @@ static bool on_row(void *arg, const struct export_row *row)
 	if (!row->cut_off) /* else it is taken again when the file has grown */
 		r->whole = row->number;
 	if (result == REJECT) {
+		r->rejected += !row->cut_off;
 		r->bad_rows += !strncmp(err.reason, "bad-", 4);
 		result = dead_letter(r, row, &err);
 		err = r->err;
@@ -234,7 +242,7 @@ static enum result finish(struct reading *r, enum result fetched, struct error *
 		take_end(r);
 	if (r->other) { /* events of rows that were taken already are known when they come again */
 		log_info("another file of the same name", "file", r->file->name, NULL);
-		r->file->rows = r->file->bytes = 0;
+		r->file->rows = r->file->bytes = r->file->rejected = 0;
 		r->file->done = false;
 		return OK;
 	}
@@ -278,6 +286,7 @@ enum result file_read(struct logs *x, struct extract_output *o, struct file *f, 
 		exit(EXIT_TEMPORARY);
 	XXH3_64bits_reset(r.hash);
 	r.row = r.whole = f->rows;
+	r.rejected = f->rejected;
 	r.reader = export_reader_new(&x->flow->exports, on_row, &r);
 	buffer_printf(&url, "%s/", x->connection->url);
 	http_escape(&url, f->name);

@@ -21,7 +21,18 @@
 #include "recall.h"
 
 /* Fields of the checkpoint of a file. */
-enum { CP_SIZE, CP_ROWS, CP_DONE, CP_SAVED_AT, CP_BYTES, CP_SUM, CP_STAMP, CP_REFUSED };
+enum {
+	CP_SIZE,
+	CP_ROWS,
+	CP_DONE,
+	CP_SAVED_AT,
+	CP_BYTES,
+	CP_SUM,
+	CP_STAMP,
+	CP_REFUSED,
+	CP_REJECTED,
+	CP_COMPLETE
+};
 
 enum {
 	LISTING_MAX = 64 << 20, /* bytes of a directory listing */
@@ -33,9 +44,9 @@ enum {
 struct file {
 	UT_hash_handle hh;
 	/* As checkpointed: */
-	int64_t size, rows, bytes;
+	int64_t size, rows, bytes, rejected;
 	uint64_t sum;
-	bool done, refused;
+	bool done, refused, complete;
 	char stamp[STAMP_MAX];
 	/* At the last listing: */
 	int64_t seen_size; /* -1 before */
@@ -43,6 +54,7 @@ struct file {
 	mono_time changed; /* when they were first seen so */
 	bool listed;
 	bool stuck;	  /* it could not be moved or deleted, and that was said */
+	bool kept;	  /* it is not complete, so it stays, and that was said */
 	bool passed_over; /* it could not be read; until the next listing */
 	bool told;	  /* and that was said */
 	char name[];
@@ -52,6 +64,7 @@ struct logs {
 	struct stage *stage;
 	const struct flow *flow;
 	const struct connection_logs *connection;
+	char *path; /* of the directory, as the server or the system knows it */
 	struct record_class event_class, checkpoint_class;
 	avro_value_t event, checkpoint;
 	int32_t schema_id;
@@ -76,7 +89,8 @@ struct reading {
 	int64_t raw;	    /* bytes so far */
 	int64_t row, whole; /* the last row, the last one with the end of its line */
 	int64_t bad_rows;
-	bool other; /* not the file that the checkpoint is about */
+	int64_t rejected; /* rows that are dead letters, also of earlier reads */
+	bool other;	  /* not the file that the checkpoint is about */
 	bool refused, cut;
 	enum result result;
 	struct error err;
@@ -94,8 +108,12 @@ enum result directory_next(struct logs *x, struct extract_output *o, struct file
 			   struct error *err);
 
 bool server_is_local(const struct logs *x);
+/* The path of the connection's URL without its escapes, to be freed. */
+char *server_path(const struct logs *x);
 /* Calls directory_listed() for each file. */
 enum result server_list(struct logs *x, struct error *err);
+/* False: it is another file than at the listing, as far as the server can say. */
+bool server_is_unchanged(const struct logs *x, const struct file *f);
 enum result server_delete(struct logs *x, const char *name, struct error *err);
 /* Into a folder of the directory, which is made; another name when there is one of that name. */
 enum result server_move(struct logs *x, const char *name, const char *folder, struct error *err);

@@ -15,9 +15,15 @@ bool server_is_local(const struct logs *x)
 	return !strncmp(x->connection->url, "file://", 7);
 }
 
-static const char *local_path(const struct logs *x)
+char *server_path(const struct logs *x)
 {
-	return x->connection->url + strlen("file://");
+	const char *path = strchr(strstr(x->connection->url, "://") + 3, '/');
+
+	/* "/~/" is the user's home, where an SFTP server begins. */
+	path = !path ? "/" : !server_is_local(x) && !strncmp(path, "/~/", 3) ? path + 3 : path;
+	char *plain = xstrdup(path);
+	http_unescape(plain);
+	return plain;
 }
 
 void server_download(const struct logs *x, const char *url, struct http_download *d)
@@ -72,9 +78,20 @@ static enum result list_sftp(struct logs *x, struct error *err)
 	return r;
 }
 
+static bool look_local(const char *path, int64_t *size, char stamp[STAMP_MAX])
+{
+	struct stat st;
+
+	if (stat(path, &st) || !S_ISREG(st.st_mode))
+		return false;
+	*size = st.st_size;
+	snprintf(stamp, STAMP_MAX, "%lld.%09ld", (long long)st.st_mtim.tv_sec, st.st_mtim.tv_nsec);
+	return true;
+}
+
 static enum result list_local(struct logs *x, struct error *err)
 {
-	const char *dir = local_path(x);
+	const char *dir = x->path;
 	DIR *d = opendir(dir);
 	struct dirent *e;
 
@@ -83,12 +100,9 @@ static enum result list_local(struct logs *x, struct error *err)
 	while ((e = readdir(d))) {
 		_cleanup_(freep) char *path = xasprintf("%s/%s", dir, e->d_name);
 		char stamp[STAMP_MAX];
-		struct stat st;
-		if (stat(path, &st) || !S_ISREG(st.st_mode))
-			continue;
-		snprintf(stamp, sizeof stamp, "%lld.%09ld", (long long)st.st_mtim.tv_sec,
-			 st.st_mtim.tv_nsec);
-		directory_listed(x, e->d_name, st.st_size, stamp);
+		int64_t size;
+		if (look_local(path, &size, stamp))
+			directory_listed(x, e->d_name, size, stamp);
 	}
 	closedir(d);
 	return OK;
@@ -101,19 +115,24 @@ enum result server_list(struct logs *x, struct error *err)
 
 /* ---- moving and deleting ---------------------------------------------------------------------- */
 
-/* The path of a file in libcurl's quote commands: quoted; "/~/" is the user's home, where the server
- * begins. */
+static void put_quoted(struct buffer *out, const char *s)
+{
+	for (; *s; s++) {
+		if (*s == '"' || *s == '\\')
+			buffer_puts(out, "\\");
+		buffer_append(out, s, 1);
+	}
+}
+
+/* The path of a file in libcurl's quote commands. */
 static void put_path(const struct logs *x, struct buffer *out, const char *folder, const char *name)
 {
-	const char *path = strchr(x->connection->url + strlen("sftp://"), '/');
-
-	path = !path ? "/" : !strncmp(path, "/~/", 3) ? path + 3 : path;
-	buffer_printf(out, "\"%s/%s%s", path, folder, *folder && *name ? "/" : "");
-	for (; *name; name++) {
-		if (*name == '"' || *name == '\\')
-			buffer_puts(out, "\\");
-		buffer_append(out, name, 1);
-	}
+	buffer_puts(out, "\"");
+	put_quoted(out, x->path);
+	buffer_puts(out, "/");
+	put_quoted(out, folder);
+	buffer_puts(out, *folder && *name ? "/" : "");
+	put_quoted(out, name);
 	buffer_puts(out, "\"");
 }
 
@@ -130,12 +149,25 @@ static enum result run_commands(struct logs *x, const char *first, const char *s
 	return http_download(x->stage->http, &d, err);
 }
 
+bool server_is_unchanged(const struct logs *x, const struct file *f)
+{
+	char stamp[STAMP_MAX];
+	int64_t size;
+
+	/* SFTP has no such question for one file but the listing of all. */
+	if (!server_is_local(x))
+		return true;
+	_cleanup_(freep) char *path = xasprintf("%s/%s", x->path, f->name);
+	return look_local(path, &size, stamp) && size == f->seen_size &&
+	       !strcmp(stamp, f->seen_stamp);
+}
+
 enum result server_delete(struct logs *x, const char *name, struct error *err)
 {
 	struct buffer command = BUFFER(8192);
 
 	if (server_is_local(x)) {
-		_cleanup_(freep) char *path = xasprintf("%s/%s", local_path(x), name);
+		_cleanup_(freep) char *path = xasprintf("%s/%s", x->path, name);
 		return unlink(path) ? error_retry(err, "delete", "%s: %s", path, strerror(errno))
 				    : OK;
 	}
@@ -149,8 +181,8 @@ enum result server_delete(struct logs *x, const char *name, struct error *err)
 static enum result move_local(const struct logs *x, const char *name, const char *folder,
 			      const char *to, struct error *err)
 {
-	_cleanup_(freep) char *dir = xasprintf("%s/%s", local_path(x), folder);
-	_cleanup_(freep) char *old = xasprintf("%s/%s", local_path(x), name);
+	_cleanup_(freep) char *dir = xasprintf("%s/%s", x->path, folder);
+	_cleanup_(freep) char *old = xasprintf("%s/%s", x->path, name);
 	_cleanup_(freep) char *new = xasprintf("%s/%s", dir, to);
 
 	mkdir(dir, 0777);

@@ -15,7 +15,7 @@
 #include "loader.h"
 #include "log.h"
 
-enum { CHAIN_MAX = 10, PAGE = 5000, OVERLAP_MS = 300000 };
+enum { PAGE = 5000, OVERLAP_MS = 300000 };
 
 struct loser {
 	UT_hash_handle hh;
@@ -63,15 +63,22 @@ static void learn(struct winners *w, const char *id, const char *winner)
 	memcpy(l->winner, winner, 37);
 }
 
+const char *winner_next(const struct winners *w, const char *contact)
+{
+	struct loser *l;
+
+	HASH_FIND_STR(w->losers, contact, l);
+	return l ? l->winner : NULL;
+}
+
 const char *winner_of(const struct winners *w, const char *contact)
 {
 	/* A winner may have lost a later merge; a circle ends. */
-	for (int i = 0; i < CHAIN_MAX; i++) {
-		struct loser *l;
-		HASH_FIND_STR(w->losers, contact, l);
-		if (!l)
+	for (int i = 0; i < MERGES_MAX; i++) {
+		const char *next = winner_next(w, contact);
+		if (!next)
 			break;
-		contact = l->winner;
+		contact = next;
 	}
 	return contact;
 }

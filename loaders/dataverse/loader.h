@@ -18,7 +18,7 @@
 /* Steps of a job. */
 enum { STEP_WRITE, STEP_COMPLETE, STEP_ASK };
 
-enum { ASK_AT_ONCE = 200, NAMED_TIMES = 1, ASK_FIRST_FROM = 20 /* one in */ };
+enum { ASK_AT_ONCE = 200, NAMED_TIMES = 1, ASK_FIRST_FROM = 20 /* one in */, MERGES_MAX = 10 };
 
 struct activity_table {
 	const struct activity_config *config; /* NULL: the kind is off */
@@ -92,6 +92,8 @@ void winners_free(struct winners *w);
 enum result winners_refresh(struct dataverse_loader *l, mono_time now, struct error *err);
 /* Who has the events of a contact now: itself, or the winner of its last merge. */
 const char *winner_of(const struct winners *w, const char *contact);
+/* The winner of its merge, NULL when it lost none. */
+const char *winner_next(const struct winners *w, const char *contact);
 
 /* cutover.c: the rows around the cut-over are read once. */
 enum result cutover_open(struct dataverse_loader *l, struct error *err);

@@ -71,9 +71,15 @@ static char *members_of(const struct dataverse_loader *l, const struct activity_
 
 static bool is_there(struct dataverse_loader *l, enum event_kind kind, int64_t time_ms)
 {
-	bool there =
-	    l->cutover && cutover_has(l->cutover, kind, text_of(&l->activity, ACTIVITY_F_CONTACT),
-				      text_of(&l->activity, ACTIVITY_F_DELIVERY), time_ms);
+	const char *contact = text_of(&l->activity, ACTIVITY_F_CONTACT);
+	const char *delivery = text_of(&l->activity, ACTIVITY_F_DELIVERY);
+	bool there = false;
+
+	/* A merge takes the rows that are there to the winner: they were read before it or after. */
+	for (int i = 0; l->cutover && !there && contact && i <= MERGES_MAX; i++) {
+		there = cutover_has(l->cutover, kind, contact, delivery, time_ms);
+		contact = winner_next(l->winners, contact);
+	}
 	l->there_before += there;
 	return there;
 }

@@ -399,20 +399,31 @@ def test_at_most_n_of_a_contact_and_delivery_survives_a_restart(case):
 # ---- the row ------------------------------------------------------------------------------------
 
 def test_strict_privacy_keeps_queries_and_mirror_pages_out_of_dynamics(case):
-    """`privacy: strict`: no mirror page, and nothing behind ? or # of a URL."""
+    """`privacy: strict`: no mirror page, also not as what was clicked, nothing behind ? or # of a URL, also
+    where it stands for the label, and no answer of a mail server, which names the address."""
     columns = {"mirror_url": "mirrorPageUrl"}
     mirror = {k: {"mirror_url": "adobe_mirrorpageurl"} for k in KINDS}
+    mirror["click"] = {"url_label": "adobe_mirrorpageurl"}
+    mirror["bounce"] = {"failure_text": "adobe_mirrorpageurl"}
+    columns["failure_text"] = "errorText"
     setup(case, stages=False)
-    case.configure(events_of(case, privacy="strict", activities=mirror,
-                             files={"sending": {"columns": columns}}))
+    case.configure(events_of(case, privacy="strict", activities=mirror, clicks=["links", "mirror-page"],
+                             files={"sending": {"columns": columns},
+                                    "tracking": {"columns": {"url_label": "urlLabel"}}}))
     case.start(FLOW)
     a = contacts_of(case)[0]
-    put_file(case, "acs_tracking_1.csv", TRACKING + tracking(a, 1))
-    put_file(case, "acs_broadlog_1.csv", SENDING.rstrip() + ",mirrorPageUrl\n" +
-             sending(a, 2).rstrip() + ",https://m.example.com/?id=2\n")
-    case.wait(lambda: have(case)["click"] == 1 and have(case)["send"] == 1, 20, "both")
-    click = case.dynamics.rows("adobe_emailurlclicks")[0]
-    expect(click["adobe_trackingurl"] == "https://www.example.com/a", str(click))
+    put_file(case, "acs_tracking_1.csv", TRACKING.rstrip() + ",urlLabel\n" + tracking(a, 1).rstrip() +
+             ",https://www.example.com/a?email=ann@example.com\n" +
+             tracking(a, 2, kind=6, url="https://m.example.com/m/2").rstrip() + ",Mirror page\n")
+    put_file(case, "acs_broadlog_1.csv", SENDING.rstrip() + ",mirrorPageUrl,errorText\n" +
+             sending(a, 2).rstrip() + ",https://m.example.com/?id=2,\n" +
+             sending(a, 3, status=2, kind=2, reason=1).rstrip() + ",,550 <ann@example.com> unknown\n")
+    case.wait(lambda: (have(case)["click"], have(case)["send"], have(case)["bounce"]) == (2, 1, 1), 20, "all")
+    clicks = sorted((c["adobe_trackingurl"] or "", c["adobe_mirrorpageurl"])
+                    for c in case.dynamics.rows("adobe_emailurlclicks"))
+    expect(clicks == [("", "Mirror page"), ("https://www.example.com/a", "https://www.example.com/a")],
+           str(clicks))
+    expect(not case.dynamics.rows("adobe_emailbounces")[0]["adobe_mirrorpageurl"], "the answer of the server")
     expect(not case.dynamics.rows("adobe_emailsends")[0]["adobe_mirrorpageurl"], "a mirror page")
 
 

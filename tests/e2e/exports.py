@@ -6,7 +6,7 @@ import threading
 import time
 
 from case import expect
-from events import FLOW, SENDING, contacts_of, events_of, put_file, rejected, sending, setup
+from events import FLOW, SENDING, contacts_of, events_of, have, put_file, rejected, sending, setup
 from world import topic_keys
 
 
@@ -119,3 +119,41 @@ def test_half_a_file_is_not_read_while_it_grows(case):
     case.wait(lambda: "file read" in case.log(stage), 30, "the file to be read")
     expect(case.log(stage).count("file read") == 1 and not rejected(case), case.log(stage)[-600:])
     expect(len(events_in_topic(case)) == 100, f"{len(events_in_topic(case))} events")
+
+
+def test_only_complete_files_are_deleted(case):
+    """`processed: delete` leaves a file that is empty, that ends in the middle of a row, or one of whose
+    rows is a dead letter: what is written into the first two later is read, and then they go."""
+    setup(case, overlay=events_of(case, files={"processed": "delete"}))
+    some = contacts_of(case)
+    paths = [os.path.join(case.exports, f"acs_broadlog_{n}.csv") for n in range(4)]
+    row = sending(some[1], 2)
+    put_file(case, "acs_broadlog_2.csv", SENDING + sending(some[3], 4) + sending(some[4], 5, status=3))
+    with open(paths[0], "w", encoding="ascii") as empty, open(paths[1], "w", encoding="ascii") as half:
+        half.write(SENDING + sending(some[0], 1) + row[:len(row) // 2])
+        half.flush()
+        case.wait(lambda: have(case)["send"] == 2, 20, "the whole rows")
+        for n in range(2):  # deletions come with a listing after the read
+            put_file(case, "acs_broadlog_3.csv", SENDING + sending(some[5 + n], 6 + n))
+            case.wait(lambda: not os.path.exists(paths[3]), 20, "a complete file to be deleted")
+        expect(all(os.path.exists(p) for p in paths[:3]), str(os.listdir(case.exports)))
+        half.write(row[len(row) // 2:])
+        empty.write(SENDING + sending(some[2], 3))
+    case.wait(lambda: have(case)["send"] == 6, 20, "what was written late")
+    case.wait(lambda: os.listdir(case.exports) == ["acs_broadlog_2.csv"], 20, "both to be deleted")
+
+
+def test_a_folder_with_escapes_in_its_url_is_read_and_emptied(case):
+    """A blank in the directory's name is %20 in the URL, by SFTP and locally."""
+    setup(case, stages=False)
+    folder = os.path.join(case.exports, "a b")
+    os.mkdir(folder)
+    case.configure(events_of(case, files={"processed": "move"}))
+    for n, url in enumerate((case.env["CAMPAIGN_LOGS_URL"], "file://" + case.exports)):
+        with open(os.path.join(folder, f"acs_broadlog_{n}.csv"), "w", encoding="ascii") as f:
+            f.write(SENDING + sending(contacts_of(case)[n], n))
+        stage = case.start(FLOW, "extract-campaign-logs", name=f"reads.{n}",
+                           env={"CAMPAIGN_LOGS_URL": url + "/a%20b"})
+        case.wait(lambda: os.listdir(folder) == ["processed"], 20, "the file to be moved")
+        stage.stop()
+    expect(len(events_in_topic(case)) == 2, f"{events_in_topic(case)}")

@@ -112,6 +112,28 @@ def test_a_cut_over_with_a_restart_does_not_take_our_rows_for_theirs(case):
     case.wait(lambda: have(case)["click"] == 2, 20, "the second click")
 
 
+def test_a_cut_over_knows_the_rows_of_contacts_that_were_merged(case):
+    """Theirs went to the winner with the merge; our event, which names the loser, is the same one."""
+    setup(case, stages=False)
+    a, b, c = contacts_of(case)[:3]
+    at = "2026-05-01T10:00:30Z"
+    case.dynamics.create("adobe_emailsends", {
+        "subject": "Campaign Name: SPRING; Delivery Name: DM1", "adobe_senton": at,
+        "adobe_campaignname": "SPRING", "adobe_deliveryname": "DM1",
+        "regardingobjectid_contact_adobe_emailsend@odata.bind": f"/contacts({a})"})
+    case.dynamics.request("POST", "/Merge", {
+        "Target": {"@odata.type": "Microsoft.Dynamics.CRM.contact", "contactid": b},
+        "Subordinate": {"@odata.type": "Microsoft.Dynamics.CRM.contact", "contactid": a},
+        "PerformParentingChecks": False})
+    case.configure(events_of(case, since="2026-05-01T09:00:00Z", cutover="2026-05-01T10:00:00Z",
+                             cutover_window="1h"))
+    case.start(FLOW)
+    put_file(case, "acs_broadlog_1.csv", SENDING + sending(a, 1, time=at) + sending(c, 2, time=at))
+    case.wait(lambda: have(case)["send"] >= 2, 20, "the send of another contact")
+    case.drained(FLOW, "load-dataverse")
+    expect(have(case)["send"] == 2, f"{have(case)}")
+
+
 def test_texts_that_are_too_long_are_cut_as_dynamics_counts(case):
     """A delivery's name of 200 emoji is 400 units of UTF-16 for Dynamics: it is cut to the column's 255
     between characters, and the row is written."""
