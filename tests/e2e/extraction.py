@@ -277,13 +277,13 @@ def test_a_next_link_that_has_expired_begins_the_full_read_again(case):
     @wire.rule
     def _(e):
         links = [p for p in wire.pages("contacts") if "skiptoken" in p.path and p.status == 200]
-        if e.is_page("contacts") and "skiptoken" in e.path and len(links) > 3 and len(expired) < 2:
+        if e.is_page("contacts") and "skiptoken" in e.path and len(links) > 3 and not expired:
             expired.append(e.path)
             e.answer(400, {"error": {"code": "0x80044352", "message":
                                      "Version stamp associated with the client has expired."}})
     case.start("contacts")
     case.agree()
-    expect(len(expired) == 2, "no link has expired")
+    expect(expired, "no link has expired")
     expect("begins again" in case.log(extractor(case)), "the log does not say it")
 
 

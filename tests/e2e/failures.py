@@ -54,7 +54,7 @@ def test_a_broken_configuration_ends_with_100(case):
     broken("    deletes: apply", "    deleets: apply", "deleets")
     broken("    poll: 60s", "    poll: soon", "poll")
     broken("from: firstname, ", "from: forename, ", "forename")
-    broken("to: firstName}", "to: firstname}", "firstname")
+    broken("to: firstName, ", "to: firstname, ", "firstname")
     broken("bootstrap.servers: ${KAFKA_BROKERS}", "bootstrap.servers: ${NO_SUCH}", "NO_SUCH")
     broken("{from: birthdate,         to: birthDate}", "{from: birthdate,         to: cusChildren}",
            "birthdate")
