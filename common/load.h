@@ -32,6 +32,7 @@ struct load_item {
 	bool parked;  /* parked.<resource> has a record of the key */
 	bool swept;   /* a complete replay did not meet the key */
 	bool expired; /* it waited too long for its parent */
+	bool older;   /* it came behind a newer version, and is judged when that is done */
 	/* It goes instead of one that was tried so often. */
 	unsigned attempt, unknown;
 	int64_t input_offset;
@@ -192,6 +193,9 @@ void load_day_call(struct loop *l);
 /* Must it be written?  e: what the target has; deleted where nothing is known. */
 enum loaded_verdict load_judge(struct loop *l, int32_t partition, const void *key, size_t key_len,
 			       const struct load_item *it, struct loaded_entry *e);
+struct loaded_change load_change_of(const struct load_item *it);
+/* Of one key: must it not be written over `before`, though it came later? */
+bool load_is_older(const struct load_item *it, const struct load_item *before);
 /* Nothing is to be written: the target has it, or something newer.  That is counted and remembered. */
 bool load_needless(struct loop *l, int32_t partition, const void *key, size_t key_len,
 		   const struct load_item *it, struct loaded_entry *was);

@@ -129,18 +129,29 @@ void load_reject(struct loop *l, struct window_item *slot, const struct load_job
 	load_finish(l, slot);
 }
 
+struct loaded_change load_change_of(const struct load_item *it)
+{
+	return (struct loaded_change){.is_delete = it->r.is_delete,
+				      .tombstone = it->r.tombstone,
+				      .epoch = it->r.epoch,
+				      .version = it->r.version,
+				      .observed_ms = it->r.observed_ms,
+				      .offset = it->input_offset,
+				      .hash = it->r.hash};
+}
+
+bool load_is_older(const struct load_item *it, const struct load_item *before)
+{
+	const struct loaded_change c = load_change_of(it), b = load_change_of(before);
+	return loaded_older(&c, &b);
+}
+
 enum loaded_verdict load_judge(struct loop *l, int32_t partition, const void *key, size_t key_len,
 			       const struct load_item *it, struct loaded_entry *e)
 {
 	struct partition *p = load_partition(l, partition);
 	bool there = loaded_find(p->loaded, key, key_len, e);
-	struct loaded_change c = {.is_delete = it->r.is_delete,
-				  .tombstone = it->r.tombstone,
-				  .epoch = it->r.epoch,
-				  .version = it->r.version,
-				  .observed_ms = it->r.observed_ms,
-				  .offset = it->input_offset,
-				  .hash = it->r.hash};
+	struct loaded_change c = load_change_of(it);
 
 	if (!there)
 		*e = (struct loaded_entry){.deleted = true};

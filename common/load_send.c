@@ -381,7 +381,7 @@ static bool overtaken(struct loop *l, struct job *j)
 	struct load_item *it = slot->payload, *new = next ? next->payload : NULL;
 
 	if (j->pub.count > 1 || !new || new->why || slot->orphan || !l->loader->merge ||
-	    !l->loader->merge(l->state, &it->r, &new->r))
+	    load_is_older(new, it) || !l->loader->merge(l->state, &it->r, &new->r))
 		return false;
 	new->no_skip = true;
 	new->attempt = j->pub.attempt;
