@@ -59,6 +59,7 @@ struct outcome {
 	uint32_t parent;
 	char *missing;
 	int64_t since_ms;
+	struct loaded_change says; /* of a parked record */
 	size_t key_len;
 	char key[];
 };
@@ -196,6 +197,8 @@ enum loaded_verdict load_judge(struct loop *l, int32_t partition, const void *ke
 struct loaded_change load_change_of(const struct load_item *it);
 /* Of one key: must it not be written over `before`, though it came later? */
 bool load_is_older(const struct load_item *it, const struct load_item *before);
+/* Something newer of its key waits for a parent. */
+bool load_is_past(struct loop *l, const struct window_item *slot);
 /* Nothing is to be written: the target has it, or something newer.  That is counted and remembered. */
 bool load_needless(struct loop *l, int32_t partition, const void *key, size_t key_len,
 		   const struct load_item *it, struct loaded_entry *was);

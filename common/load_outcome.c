@@ -101,9 +101,10 @@ void load_park(struct loop *l, struct window_item *slot, const struct load_job *
 		load_finish(l, slot);
 		return;
 	}
+	struct loaded_change says = load_change_of(it);
 	unsure(l, slot, false, job->doubtful);
 	parked_put(l->parked, slot->key, slot->key_len, slot->partition, job->parent,
-		   same ? before->offset : -1, since);
+		   same ? before->offset : -1, since, &says);
 	if (came)
 		parked_set_due(l->parked, slot->key, slot->key_len, true);
 	if (!same) {
@@ -144,6 +145,15 @@ bool load_is_older(const struct load_item *it, const struct load_item *before)
 {
 	const struct loaded_change c = load_change_of(it), b = load_change_of(before);
 	return loaded_older(&c, &b);
+}
+
+bool load_is_past(struct loop *l, const struct window_item *slot)
+{
+	const struct parked_child *c =
+	    l->parked ? parked_find(l->parked, slot->key, slot->key_len) : NULL;
+	const struct loaded_change says = load_change_of(slot->payload);
+
+	return c && loaded_older(&says, &c->says);
 }
 
 enum loaded_verdict load_judge(struct loop *l, int32_t partition, const void *key, size_t key_len,

@@ -337,6 +337,12 @@ static struct job *next_ready(struct loop *l, mono_time now)
 			load_reject(l, slot, NULL, it->why);
 			continue;
 		}
+		if (load_is_past(l, slot)) {
+			it->parked = false; /* what waits stays there */
+			load_count(l, slot->partition, COUNT_OLDER, 1);
+			load_finish(l, slot);
+			continue;
+		}
 		if (l->loader->memory &&
 		    load_needless(l, slot->partition, slot->key, slot->key_len, it, &was)) {
 			load_finish(l, slot);

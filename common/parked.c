@@ -101,8 +101,10 @@ static void leave_family(struct parked *p, struct child *c)
 }
 
 void parked_put(struct parked *p, const void *key, size_t key_len, int32_t partition,
-		uint32_t parent, int64_t offset, int64_t since_ms)
+		uint32_t parent, int64_t offset, int64_t since_ms, const struct loaded_change *says)
 {
+	/* As a tombstone: nothing is older than one. */
+	static const struct loaded_change unknown = {.is_delete = true, .tombstone = true};
 	struct child *c = find(p, key, key_len);
 
 	if (c) {
@@ -111,6 +113,7 @@ void parked_put(struct parked *p, const void *key, size_t key_len, int32_t parti
 		c->pub.parent = parent;
 		c->pub.offset = offset;
 		c->pub.orphan = false;
+		c->pub.says = says ? *says : unknown;
 		join_family(p, c);
 		return;
 	}
@@ -121,6 +124,7 @@ void parked_put(struct parked *p, const void *key, size_t key_len, int32_t parti
 				       .offset = offset,
 				       .since_ms = since_ms,
 				       .tried_ms = since_ms,
+				       .says = says ? *says : unknown,
 				       .key = c->bytes,
 				       .key_len = key_len};
 	HASH_ADD_KEYPTR(hh, p->by_key, c->bytes, key_len, c);
