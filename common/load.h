@@ -78,6 +78,7 @@ struct partition {
 	mono_time held_until;
 	bool check_gap;
 	int64_t no_skip_below; /* offsets that are written although the hash says unchanged */
+	int64_t doubt_below;   /* offsets whose records may have been sent by an owner before us */
 	bool full;	       /* paused, until the record that holds it up is done */
 	bool leaving;	       /* nothing more is sent */
 	bool in_doubt; /* something was sent, got no answer, and is left to the next owner */

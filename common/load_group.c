@@ -8,6 +8,7 @@
  *   - one request time-out passes first: what it sent lands before what we send
  *   - all that it may have sent is read before anything is sent, so that of each key only the
  *     last version goes out: an older one never lands on a newer one
+ *   - what it may have sent is in doubt: a loader asks before it inserts
  *   - where records are missing or may have been compacted away, nothing is skipped
  *
  * Given up: nothing more is sent, what is out is waited for (bounded), what is finished is
@@ -72,6 +73,7 @@ void load_saw_offset(struct loop *l, int32_t partition, int64_t offset, int64_t 
 	if (kafka_end(l->watcher, l->stage->self->input, partition, &end, &err) != OK)
 		stage_log_error("reading the end", RETRY, &err);
 	p->no_skip_below = later_of(p->no_skip_below, end);
+	p->doubt_below = later_of(p->doubt_below, end);
 	log_info("nothing is skipped for a while", "partition", log_int(partition), "why",
 		 gap ? "records are missing" : "records are old", "until", log_int(end), NULL);
 }
@@ -193,13 +195,14 @@ static enum result take_over(struct loop *l, rd_kafka_topic_partition_t *at, str
 	} else if (!p->mark.known) {
 		/* Set by another program: what was sent before is not known. */
 		p->held_until = hold;
-		p->no_skip_below = end;
+		p->no_skip_below = p->doubt_below = end;
 		p->mark = (struct mark){.ahead = at->offset};
 		log_warn("the offset has no mark of ours: nothing is skipped for a while",
 			 "partition", log_int(at->partition), "until", log_int(end), NULL);
 	} else if (p->mark.ahead > at->offset) {
 		p->reading_ahead = p->check_gap = true;
 		p->held_until = hold;
+		p->doubt_below = p->mark.ahead;
 		if (wall_now().ms - p->mark.oldest_ms > YOUNG_MS)
 			p->no_skip_below = end;
 		log_info("the last owner left requests behind", "partition", log_int(at->partition),

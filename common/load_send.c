@@ -359,7 +359,9 @@ static struct job *next_ready(struct loop *l, mono_time now)
 		/* A forced replay writes opt-outs again, too. */
 		bool forced = it->input_offset < load_partition(l, slot->partition)->mark.force;
 		j->pub.consent = was.deleted || forced ? 0 : was.consent;
-		j->pub.doubtful |= it->no_skip;
+		j->pub.doubtful |=
+		    it->no_skip ||
+		    it->input_offset < load_partition(l, slot->partition)->doubt_below;
 		if (!l->loader->batches) {
 			j->pub.attempt = it->attempt;
 			j->pub.unknown = it->unknown;

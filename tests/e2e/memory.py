@@ -431,6 +431,37 @@ def test_a_complete_replay_sweeps_what_its_topic_has_no_more(case):
     topic.tombstone("k9").send().costs("a tombstone, at an offset below those of the old topic", DELETE=1)
 
 
+def by_filter(case, **more):
+    """Loyalty cards whose key is not unique in Campaign: a second insert is a second row."""
+    case.setup("contacts", contacts=1, campaign=("--custom-keys", "no"))
+    case.tideway("topics", "create", "--flow", "loyalty-cards")
+    topic = Changes(case, "cusLoyaltyCard")
+    name, parameter = filter_of("cusLoyaltyCard")
+    case.configure({"flows": {"loyalty-cards": dict({
+        "address": "filter", "address_filter": {"name": name, "parameter": parameter}}, **more)}})
+    topic.start("one")
+    return topic
+
+
+def notes(case, key="k"):
+    return [r["note"] for r in case.campaign.rows("cusLoyaltyCard") if r["cardId"] == key]
+
+
+def test_an_insert_is_not_sent_again_by_the_next_owner(case):
+    """on_unknown: post and address: filter; the insert was done, its answer lost, and the loader killed
+    before it could look: the next one looks, and there is one row."""
+    topic = by_filter(case, on_unknown="post")
+    case.campaign_box.fault(method="POST", path="*/cusLoyaltyCard", close=True, after=True, count=1)
+    case.campaign_box.fault(method="GET", path="*/cusLoyaltyCard/by*", status=503, count=100000)
+    topic.put("k", 1, note="1", active=True)
+    case.wait(lambda: case.campaign_box.count("cusLoyaltyCard", "GET", 503) > 0, 20, "a look that fails")
+    case.stages[-1].kill()
+    case.campaign_box.no_faults()
+    topic.start("two")
+    topic.drained()
+    expect(notes(case) == ["1"], str(notes(case)))
+
+
 # ---- order and coalescing --------------------------------------------------------------------------
 
 def test_later_versions_replace_the_one_that_waits(case):
