@@ -115,12 +115,6 @@ enum result steps_request(void *state, struct load_job *job, struct http_request
 	struct campaign_loader *l = state;
 	struct write *w = job->records[0];
 	const char *path = l->stage->resource->path;
-	/* Into an empty target nothing is deleted that was never written. */
-	bool nothing = l->stage->flow->insert_first && !job->known && !job->doubtful &&
-		       (!w->patch || !w->create);
-
-	if (job->step == BEGIN && nothing)
-		return OK;
 	enum result r = oauth_ensure(&l->campaign.oauth, l->stage->http, mono_now(), err);
 	if (r != OK)
 		return r;

@@ -66,7 +66,7 @@ def test_calls_of_profiles_are_1_2_1_1_0(case):
         topic.add(f"p{i}", 1, row={"cusJobTitle": "a"})
     topic.send().costs("20 inserts by post", POST=20)
     topic.delete("never-there", 5)
-    topic.costs("a delete of what was never written")
+    topic.costs("a delete of what the loader does not know", DELETE=1)
 
 
 def test_calls_of_custom_resources_by_key_and_by_filter(case):
@@ -156,6 +156,22 @@ def test_a_wiped_memory_costs_calls_and_no_wrong_write(case):
     topic.costs("a replay without memory", PATCH=50)
     topic.put("k1", 2, cusJobTitle="2")
     topic.costs("an update after it", PATCH=1)
+
+
+def test_a_wiped_memory_loses_no_delete(case):
+    """on_unknown: post, and a key that only the lost state knew is deleted: one call, and it is gone. A
+    delete of what was never there is one call for nothing."""
+    topic = profiles(case, {"flows": {"contacts": {"on_unknown": "post"}}})
+    topic.put("k", 1, cusJobTitle="1").drained()
+    case.stages[-1].stop()
+    topics(case, "--delete", "--topic", case.topic("loaded.profile"))
+    wait_until(lambda: "created" in case.tideway("topics", "create", "--flow", "contacts")[1], 20,
+               "the topic to be gone and made anew")
+    topic.delete("k", 2).clear().start("again")
+    topic.costs("a delete without memory", DELETE=1)
+    expect(not case.campaign.find("profile", "k"), "it is still there")
+    topic.delete("never", 2).costs("a delete of what was never there", DELETE=1)
+    expect(not topic.rejected(), "a dead letter")
 
 
 def test_another_number_of_partitions_ends_with_100(case):
