@@ -43,8 +43,8 @@ struct job {
 	struct load_job pub;
 	struct window_item **slots; /* beside pub.records */
 	unsigned group;
-	mono_time due; /* waiting: when to send again; open: when to send at the latest */
-	mono_time sent;
+	mono_time due;	       /* waiting: when to send again; open: when to send at the latest */
+	mono_time sent, begun; /* its request; the first one */
 };
 
 /* What is finished and not committed yet. */
@@ -204,7 +204,9 @@ bool load_is_past(struct loop *l, const struct window_item *slot);
 bool load_needless(struct loop *l, int32_t partition, const void *key, size_t key_len,
 		   const struct load_item *it, struct loaded_entry *was);
 void load_written(struct loop *l, const struct window_item *slot, const struct load_job *job);
-void load_park(struct loop *l, struct window_item *slot, const struct load_job *job);
+/* begun: when the first request went out whose answers say that the parent is not there. */
+void load_park(struct loop *l, struct window_item *slot, const struct load_job *job,
+	       mono_time begun);
 void load_reject(struct loop *l, struct window_item *slot, const struct load_job *job,
 		 const struct error *why);
 void load_finish(struct loop *l, struct window_item *slot);

@@ -87,7 +87,8 @@ void load_finish(struct loop *l, struct window_item *slot)
 	load_item_free(window_done(l->window, slot));
 }
 
-void load_park(struct loop *l, struct window_item *slot, const struct load_job *job)
+void load_park(struct loop *l, struct window_item *slot, const struct load_job *job,
+	       mono_time begun)
 {
 	struct load_item *it = slot->payload;
 	const struct parked_child *before =
@@ -95,7 +96,8 @@ void load_park(struct loop *l, struct window_item *slot, const struct load_job *
 	int64_t since = before ? before->since_ms : wall_now().ms;
 	bool same = before && it->msg->offset == before->offset &&
 		    slot->offset == WINDOW_LOOSE; /* it was released for nothing */
-	bool came = parked_came(l->parked, job->parent) && !it->parked;
+	/* One that waits already is not tried again for an arrival that it was sent after. */
+	bool came = parked_came(l->parked, job->parent, it->parked ? begun : (mono_time){0});
 
 	if (slot->orphan) {
 		load_finish(l, slot);

@@ -26,6 +26,7 @@ struct family {
 /* Arrivals of a while, in two halves: the older one is thrown away whole. */
 struct arrival {
 	uint32_t parent;
+	mono_time at; /* the last one */
 	UT_hash_handle hh;
 };
 
@@ -206,20 +207,21 @@ size_t parked_arrived(struct parked *p, uint32_t parent, mono_time now)
 		a->parent = parent;
 		HASH_ADD(hh, p->recent, parent, sizeof a->parent, a);
 	}
+	a->at = now;
 	HASH_FIND(hh, p->families, &parent, sizeof parent, f);
 	for (struct child *c = f ? f->children : NULL; c; c = c->younger, n++)
 		set_due(p, c, true);
 	return n;
 }
 
-bool parked_came(const struct parked *p, uint32_t parent)
+bool parked_came(const struct parked *p, uint32_t parent, mono_time since)
 {
 	struct arrival *a;
 
 	HASH_FIND(hh, p->recent, &parent, sizeof parent, a);
 	if (!a)
 		HASH_FIND(hh, p->before_that, &parent, sizeof parent, a);
-	return a;
+	return a && a->at.ms >= since.ms;
 }
 
 void parked_set_due(struct parked *p, const void *key, size_t key_len, bool due)

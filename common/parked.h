@@ -59,8 +59,8 @@ void parked_drop(struct parked *p, int32_t partition);
 
 /* A parent is there now: its children are due.  Returns how many. */
 size_t parked_arrived(struct parked *p, uint32_t parent, mono_time now);
-/* Has it come within the last remember_ms? */
-bool parked_came(const struct parked *p, uint32_t parent);
+/* Has it come within the last remember_ms, and not before `since`? */
+bool parked_came(const struct parked *p, uint32_t parent, mono_time since);
 void parked_set_due(struct parked *p, const void *key, size_t key_len, bool due);
 /* Those that wait since before the time are due as orphans.  Returns how many. */
 size_t parked_expire(struct parked *p, int64_t before_ms);

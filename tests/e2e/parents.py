@@ -1,6 +1,8 @@
 """parents - children whose parent is late: none is lost, none is written twice, and nobody is asked
 whether the parent has come.  The hosted integration drops a change of a child that comes before its
 parent; the first test is that case."""
+import json
+
 from case import expect
 from changes import CONTRACTS, VEHICLES, Changes, with_flows
 
@@ -102,6 +104,26 @@ def test_children_by_pkey_wait_for_their_parent_and_look_it_up_once(case):
     log = case.log(children)
     lookups = [int(line.split("count=")[1]) for line in log.splitlines() if "kind=pkey" in line]
     expect(lookups and sum(lookups) <= 20, f"look-ups: {lookups}")
+
+
+# Adobe, as in answers.py: what a child whose parent is not there is told.
+NO_PARENT = ("RST-360011 An error has occurred - please contact your administrator. Unable to find document "
+             "with path 'Profile' from key 'p1' (document with schema 'profile' and name 'p1')")
+
+
+def test_a_parent_that_comes_while_a_later_version_is_out_releases_it(case):
+    """A child waits; its next version is out, and is told that there is no parent after the parent has
+    come and was heard of: it is sent again, nobody waits for another arrival."""
+    parents, children = both(case, "contracts", dict(CONTRACTS, request_timeout="10s"), "cusContract")
+    children.put("c1", 1, product="one", holder="p1", premium=1.0).drained()
+    waiting(children, 1)
+    case.campaign_box.fault(method="POST", path="*/cusContract", status=404, delay_ms=4000, count=1,
+                            body=json.dumps(NO_PARENT))
+    children.clear().put("c1", 2, product="two", holder="p1", premium=2.0)
+    case.wait(lambda: case.campaign_box.count("cusContract", "PATCH") > 0, 10, "the PATCH")
+    parents.put("p1", 1, lastName="Parent").drained()
+    case.wait(lambda: field(case, "cusContract", "c1", "product") == "two", 15, "the later version")
+    waiting(children, 0)
 
 
 def test_an_orphan_becomes_a_dead_letter_that_names_its_parent(case):

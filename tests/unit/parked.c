@@ -73,13 +73,27 @@ SHOWS(arrivals_are_remembered_for_a_while)
 	struct parked *p = parked_new(1000);
 
 	parked_arrived(p, 7, (mono_time){5000});
-	assert_true(parked_came(p, 7));
-	assert_false(parked_came(p, 8));
+	assert_true(parked_came(p, 7, (mono_time){0}));
+	assert_false(parked_came(p, 8, (mono_time){0}));
 	parked_arrived(p, 8, (mono_time){6500});
-	assert_true(parked_came(p, 7)); /* at least so long */
+	assert_true(parked_came(p, 7, (mono_time){0})); /* at least so long */
 	parked_arrived(p, 9, (mono_time){8000});
-	assert_false(parked_came(p, 7));
-	assert_true(parked_came(p, 8) && parked_came(p, 9));
+	assert_false(parked_came(p, 7, (mono_time){0}));
+	assert_true(parked_came(p, 8, (mono_time){0}) && parked_came(p, 9, (mono_time){0}));
+	parked_free(p);
+}
+
+SHOWS(an_arrival_is_told_from_one_before)
+{
+	struct parked *p = parked_new(1000);
+
+	parked_arrived(p, 7, (mono_time){5000});
+	assert_true(parked_came(p, 7, (mono_time){5000}));
+	assert_false(parked_came(p, 7, (mono_time){5001}));
+	parked_arrived(p, 7, (mono_time){5500}); /* it was deleted, and comes again */
+	assert_true(parked_came(p, 7, (mono_time){5001}));
+	parked_arrived(p, 8, (mono_time){6900});
+	assert_true(parked_came(p, 7, (mono_time){5001}));
 	parked_free(p);
 }
 
@@ -203,6 +217,7 @@ int main(void)
 	    cmocka_unit_test(a_later_version_takes_the_place_and_keeps_its_age),
 	    cmocka_unit_test(who_waits_knows_what_is_older),
 	    cmocka_unit_test(arrivals_are_remembered_for_a_while),
+	    cmocka_unit_test(an_arrival_is_told_from_one_before),
 	    cmocka_unit_test(who_waits_too_long_is_an_orphan_once),
 	    cmocka_unit_test(those_that_nobody_tells_of_are_tried_again),
 	    cmocka_unit_test(a_later_version_of_an_orphan_waits_anew),
