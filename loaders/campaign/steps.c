@@ -213,25 +213,29 @@ static enum result dead_end(struct campaign_loader *l, struct load_job *job, str
 				: w->refused.text);
 }
 
-/* The first PKey of an answer: of one record, or of a list with at most one. */
-static char *first_pkey(const struct http_response *res)
+/* The first PKey of an answer: of one record, or of a list with at most one.  NULL with OK: the list
+ * is empty.  Nothing at all, or something else, is not "there is none": that would be a second row,
+ * or a delete that is thrown away. */
+static enum result first_pkey(const struct http_response *res, char **pkey, struct error *err)
 {
 	cJSON *json = json_parse(res->body.data ? res->body.data : "", res->body.len);
 	const cJSON *content = cJSON_GetObjectItemCaseSensitive(json, "content");
-	const cJSON *one = cJSON_IsArray(content) ? cJSON_GetArrayItem(content, 0) : json;
-	const char *pkey = json_string(one, "PKey");
-	char *out = pkey && *pkey ? xstrdup(pkey) : NULL;
+	bool list = cJSON_IsArray(content), none = list && !cJSON_GetArraySize(content);
+	const char *text = json_string(list ? cJSON_GetArrayItem(content, 0) : json, "PKey");
 
+	*pkey = text && *text ? xstrdup(text) : NULL;
 	cJSON_Delete(json);
-	return out;
+	return *pkey || none ? OK
+			     : error_retry(err, CAMPAIGN_UNKNOWN,
+					   "campaign answers %d to a look-up without a record or a "
+					   "list of them",
+					   res->status);
 }
 
 static enum result parent_answered(struct campaign_loader *l, struct load_job *job, struct write *w,
-				   const struct http_response *res, enum result r, bool *again,
-				   struct error *err)
+				   const char *pkey, enum result r, bool *again, struct error *err)
 {
 	struct parent *p = &w->parents[w->asked];
-	_cleanup_(freep) char *pkey = r == OK ? first_pkey(res) : NULL;
 
 	if ((r == REJECT && !strcmp(err->reason, "not-found")) || (r == OK && !pkey))
 		return wait_for(job, w, p, err);
@@ -266,11 +270,12 @@ static enum result nothing_found(struct campaign_loader *l, struct load_job *job
 }
 
 static enum result find_answered(struct campaign_loader *l, struct load_job *job, struct write *w,
-				 const struct http_response *res, bool *again, struct error *err)
+				 const char *pkey, bool *again, struct error *err)
 {
-	w->pkey = first_pkey(res);
-	if (!w->pkey)
+	if (!pkey)
 		return nothing_found(l, job, w, again, err);
+	free(w->pkey);
+	w->pkey = xstrdup(pkey);
 	return go_on(job, w->patch ? PATCH : DELETE, again);
 }
 
@@ -349,16 +354,19 @@ enum result steps_answer(void *state, struct load_job *job, const struct http_re
 		l->token_worked = true;
 		l->refused_token = 0;
 	}
+	_cleanup_(freep) char *pkey = NULL;
+	if (r == OK && (step == ASK_PARENT || step == FIND))
+		r = first_pkey(res, &pkey, err);
 	if (r == OK)
 		l->successes++;
 	if (step == ASK_PARENT && r != RETRY)
-		return parent_answered(l, job, w, res, r, again, err);
+		return parent_answered(l, job, w, pkey, r, again, err);
 	bool bad_pkey = r == REJECT && !strcmp(err->reason, "bad-pkey");
 	if ((bad_pkey || (r == FATAL && !strcmp(err->reason, "no-identification-key"))) &&
 	    uses_pkeys(w))
 		return look_again(l, job, w, again, err);
 	if (r == OK && step == FIND)
-		return find_answered(l, job, w, res, again, err);
+		return find_answered(l, job, w, pkey, again, err);
 	if (r == OK)
 		return done(job, step == POST	  ? LOAD_CREATED
 				 : step == DELETE ? LOAD_DELETED
