@@ -16,8 +16,8 @@
  * refuses may be a duplicate, and is treated as one.
  *
  * Bad answers: campaign.h tells what each means.  Unknown ones are asked again a bounded number of
- * times, and become dead letters only while other records go through: when none does, it is not the
- * record, it is an outage.
+ * times, and become dead letters only while other records are written: when none is, it is not the
+ * record, it is an outage.  Look-ups do not count, they may work while nothing can be written.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -357,7 +357,7 @@ enum result steps_answer(void *state, struct load_job *job, const struct http_re
 	_cleanup_(freep) char *pkey = NULL;
 	if (r == OK && (step == ASK_PARENT || step == FIND))
 		r = first_pkey(res, &pkey, err);
-	if (r == OK)
+	else if (r == OK)
 		l->successes++;
 	if (step == ASK_PARENT && r != RETRY)
 		return parent_answered(l, job, w, pkey, r, again, err);

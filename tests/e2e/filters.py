@@ -1,5 +1,7 @@
 """filters - records that are looked up before they are written: what the look-up says must be sure, or
 there are two rows of one key."""
+import json
+
 from case import expect
 from changes import CONTRACTS
 from memory import by_filter, notes
@@ -33,3 +35,19 @@ def test_an_empty_answer_about_a_parent_does_not_park_its_child(case):
     case.campaign_box.fault(method="GET", path="*/profile/p1", status=200, empty=True, count=1)
     children.put("c1", 1, product="one", holder="p1", premium=1.0).drained()
     case.wait(lambda: case.campaign.find("cusContract", "c1"), 15, "the child")
+
+
+def test_an_outage_of_writes_fills_no_dead_letters(case):
+    """The database is read-only: look-ups are answered, inserts are not, with a text that nobody knows.
+    That a record's own look-up works says nothing of the record."""
+    topic = by_filter(case)
+    case.campaign_box.fault(method="POST", path="*/cusLoyaltyCard", status=500, count=1000000,
+                            body=json.dumps("a text that nobody has documented"))
+    for i in range(5):
+        topic.add(f"k{i}", 1, row={"note": "1", "active": True})
+    topic.send()
+    case.wait(lambda: case.campaign_box.count("cusLoyaltyCard", "POST", 500) >= 5 * 8, 90, "many answers")
+    expect(not topic.rejected(), f"{len(topic.rejected())} dead letters in an outage")
+    case.campaign_box.no_faults()
+    topic.drained(60)
+    expect(all(notes(case, f"k{i}") == ["1"] for i in range(5)), "not written, or twice")
