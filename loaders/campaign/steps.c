@@ -256,6 +256,31 @@ static enum result delete_found_nothing(struct load_job *job, struct error *err)
 	return error_reject(err, "no-parent", "its parent is not there, so it cannot be deleted");
 }
 
+/* A filter does not find what is hidden because its parent is not there, and an insert would be a
+ * second row, where keys are not unique.  Of a record that may have been inserted the parent is
+ * asked for: is it there, then a second look tells the truth. */
+static bool may_be_hidden(const struct load_job *job, const struct write *w)
+{
+	uint32_t parent = job->known ? job->known_parent : parents_needed(w);
+
+	return job->step == FIND && !w->find_missing && parent && (job->known || job->doubtful);
+}
+
+static enum result look_for_parent(struct campaign_loader *l, struct load_job *job, struct write *w,
+				   bool *again, struct error *err)
+{
+	/* Hidden behind a parent that it had, and of which only the fingerprint is left. */
+	if (job->known && job->known_parent != parents_needed(w)) {
+		job->parent = job->known_parent;
+		return error_reject(err, "no-parent",
+				    "the parent that it had is not there, so it cannot be updated");
+	}
+	w->find_missing = true;
+	parents_forget(l, w);
+	parents_next(l, w);
+	return go_on(job, ASK_PARENT, again);
+}
+
 static enum result nothing_found(struct campaign_loader *l, struct load_job *job, struct write *w,
 				 bool *again, struct error *err)
 {
@@ -266,6 +291,8 @@ static enum result nothing_found(struct campaign_loader *l, struct load_job *job
 	w->not_found = true;
 	if (w->duplicate)
 		return dead_end(l, job, w, again, err);
+	if (may_be_hidden(job, w))
+		return look_for_parent(l, job, w, again, err);
 	return go_on(job, POST, again);
 }
 

@@ -3,9 +3,9 @@ there are two rows of one key."""
 import json
 
 from case import expect
-from changes import CONTRACTS
-from memory import by_filter, notes
-from parents import both
+from changes import CONTRACTS, VEHICLES
+from memory import by_filter, filter_of, notes
+from parents import both, waiting
 
 LOOK = "*/cusLoyaltyCard/by*"
 
@@ -51,3 +51,27 @@ def test_an_outage_of_writes_fills_no_dead_letters(case):
     case.campaign_box.no_faults()
     topic.drained(60)
     expect(all(notes(case, f"k{i}") == ["1"] for i in range(5)), "not written, or twice")
+
+
+def test_a_hidden_child_is_not_inserted_again(case):
+    """By filter, keys not unique: a child whose parent is missing is made, and no filter finds it. Its
+    update waits for the parent; so does an insert whose answer was lost. One that somebody removed, with
+    its parent there, is made anew."""
+    name, parameter = filter_of("cusVehicle")
+    settings = dict(VEHICLES, address="filter", address_filter={"name": name, "parameter": parameter})
+    parents, children = both(case, "vehicles", settings, "cusVehicle", campaign=("--custom-keys", "no"))
+
+    def rows():
+        return sorted(r["vehicleName"] for r in case.campaign.rows("cusVehicle"))
+    children.put("v1", 1, vehicleName="first", ownerId="p1").drained()
+    children.put("v1", 2, vehicleName="second", ownerId="p1").drained()
+    case.campaign_box.fault(method="POST", path="*/cusVehicle", close=True, after=True, count=1)
+    children.put("v2", 1, vehicleName="lost", ownerId="p1").drained()
+    waiting(children, 2)
+    parents.put("p1", 1, lastName="Parent").drained()
+    waiting(children, 0)
+    case.wait(lambda: rows() == ["lost", "second"], 15, f"one row each, not {rows()}")
+    pkey = next(r["PKey"] for r in case.campaign.rows("cusVehicle") if r["vehicleId"] == "v1")
+    case.campaign.request("DELETE", f"/cusVehicle/{pkey}")
+    children.put("v1", 3, vehicleName="third", ownerId="p1").drained()
+    expect(rows() == ["lost", "third"], f"{rows()}")
