@@ -61,11 +61,24 @@ void load_written(struct loop *l, const struct window_item *slot, const struct l
 	remember(l, slot, &e);
 }
 
+/* The source has the key, though nothing of it could be sent: a sweep leaves it alone. */
+static void meet(struct loop *l, const struct window_item *slot)
+{
+	struct loaded *t = memory_of(l, slot);
+	struct loaded_entry e;
+
+	if (!t || !loaded_find(t, slot->key, slot->key_len, &e))
+		return;
+	e.met = true;
+	loaded_put(t, slot->key, slot->key_len, &e);
+}
+
 /* A write was given up: what the target has may be the old or the new. */
 static void unsure(struct loop *l, const struct window_item *slot, bool known, bool doubtful)
 {
 	struct loaded_entry e = entry_of(l, slot);
 
+	meet(l, slot);
 	if (!known && !doubtful)
 		return;
 	e.unsure = true;

@@ -447,6 +447,31 @@ def test_a_complete_replay_sweeps_what_its_topic_has_no_more(case):
     topic.tombstone("k9").send().costs("a tombstone, at an offset below those of the old topic", DELETE=1)
 
 
+def made_anew(case, flow, topic):
+    topics(case, "--delete", "--topic", topic)
+    wait_until(lambda: "created" in case.tideway("topics", "create", "--flow", flow)[1], 20,
+               "the topic to be gone and made anew")
+
+
+def test_a_sweep_leaves_alone_what_became_a_dead_letter(case):
+    """The topic has only a version of the key that cannot be read; the ones before it were compacted
+    away. The source has the key, so its record stays; one that the topic has no more goes."""
+    topic = profiles(case)
+    for key in ("k", "o", "gone"):
+        topic.put(key, 1, cusJobTitle="1")
+    topic.drained()
+    case.stages[-1].stop()
+    made_anew(case, "contacts", topic.topic)
+    topic.messages.append(("k", b"no record"))
+    topic.send().put("o", 1, cusJobTitle="1")
+    case.tideway("replay", "--flow", "contacts", "--stage", "load-campaign", "--from", "beginning")
+    topic.clear().start("again")
+    case.wait(lambda: not case.campaign.find("profile", "gone"), 20, "the sweep")
+    topic.drained()
+    expect(len(topic.rejected()) == 1, "no dead letter")
+    expect(case.campaign.find("profile", "k") and topic.calls() == {"DELETE": 1}, f"{topic.calls()}")
+
+
 def by_filter(case, **more):
     """Loyalty cards whose key is not unique in Campaign: a second insert is a second row."""
     case.setup("contacts", contacts=1, campaign=("--custom-keys", "no"))

@@ -5,6 +5,7 @@ import json
 
 from case import expect
 from changes import CONTRACTS, VEHICLES, Changes, with_flows
+from memory import made_anew
 
 PKEYS = dict(CONTRACTS, links=[dict(CONTRACTS["links"][0], mode="pkey")])
 
@@ -169,3 +170,20 @@ def test_parents_and_children_deleted_in_either_order_are_gone(case):
     expect(not left, f"left: {left}")
     waiting(vehicles, 6)
     expect(not parents.rejected() and not vehicles.rejected() and not contracts.rejected(), "dead letters")
+
+
+def test_a_sweep_leaves_alone_a_child_that_waits(case):
+    """The topic has only a version whose parent is missing; what Campaign has is an earlier one, and
+    stays. The version becomes a dead letter in the end."""
+    parents, children = both(case, "contracts", dict(CONTRACTS, orphan_after="5s"), "cusContract")
+    parents.put("p1", 1, lastName="Parent").drained()
+    children.put("c1", 1, product="one", holder="p1", premium=1.0)
+    children.put("gone", 1, product="one", holder="p1", premium=1.0).drained()
+    case.stages[-1].stop()
+    made_anew(case, "contracts", children.topic)
+    children.put("c1", 2, product="two", holder="p2", premium=1.0)
+    case.tideway("replay", "--flow", "contracts", "--stage", "load-campaign", "--from", "beginning")
+    children.clear().start("again")
+    case.wait(lambda: not case.campaign.find("cusContract", "gone"), 20, "the sweep")
+    case.wait(lambda: len(children.rejected()) == 1, 20, "the dead letter")
+    expect(field(case, "cusContract", "c1", "product") == "one", "the child is gone")
