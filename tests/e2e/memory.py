@@ -280,9 +280,9 @@ def alter(case, topic, **settings):
          ",".join(f"{k}={v}" for k, v in settings.items()))
 
 
-def test_way_4_nothing_is_skipped_where_a_record_was_compacted_away(case):
-    """B was written and not committed, and is compacted away before the loader comes back: C, which
-    is what A was, must be written."""
+def compacted_away(case):
+    """A is in the state, B in Campaign and not committed, its loader dead; the topic has C, equal to A,
+    and no B any more."""
     topic = profiles(case)
     topic.put("k", 1, cusJobTitle="1").drained()
     case.campaign_box.fault(method="PATCH", path=PATCHES, close=True, after=True, count=100000)
@@ -305,6 +305,24 @@ def test_way_4_nothing_is_skipped_where_a_record_was_compacted_away(case):
     alter(case, "campaign.profile", **{"segment.ms": 86400000, "min.cleanable.dirty.ratio": 0.1,
                                        "min.compaction.lag.ms": 604800000,
                                        "max.compaction.lag.ms": 691200000})
+    return topic
+
+
+def test_way_4_nothing_is_skipped_where_a_record_was_compacted_away(case):
+    """B was written and not committed, and is compacted away before the loader comes back: C, which
+    is what A was, must be written."""
+    topic = compacted_away(case)
+    topic.start("next")
+    topic.drained()
+    expect(titled(case, "k") == "1", "C was taken for unchanged, and B stayed")
+
+
+def test_way_4_also_where_the_offsets_of_the_group_are_gone(case):
+    """A broker forgets the offsets of a group that has no members, after seven days by default: a state
+    without an offset is not "nobody was here before"."""
+    topic = compacted_away(case)
+    java(case, "org.apache.kafka.tools.consumer.group.ConsumerGroupCommand", "--bootstrap-server",
+         case.env["KAFKA_BROKERS"], "--delete", "--group", case.topic("contacts.load-campaign"))
     topic.start("next")
     topic.drained()
     expect(titled(case, "k") == "1", "C was taken for unchanged, and B stayed")
