@@ -81,6 +81,9 @@ static enum result by_text(int status, const char *body, const char *message, st
 	for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) {
 		if (!strstr(body, texts[i].text))
 			continue;
+		/* What quotes a value that says so is of the record. */
+		if (!strcmp(texts[i].reason, "resource") && !strstr(message, texts[i].text))
+			continue;
 		if (texts[i].result == RETRY)
 			return error_retry(err, texts[i].reason, "campaign answers %d: %s", status,
 					   message);

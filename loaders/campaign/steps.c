@@ -351,6 +351,20 @@ static enum result unknown(struct campaign_loader *l, struct load_job *job, stru
 	return job->unknown > UNKNOWN_ANSWERS_MAX && l->successes > w->seen ? REJECT : RETRY;
 }
 
+/* Campaign takes a text that begins as a PKey does for one, and then says what it says of a resource
+ * without an identification key.  Where others are written, or the record names a parent by its key,
+ * which may be any text, one record does not end the loader. */
+static bool takes_key_for_pkey(const struct campaign_loader *l, const struct write *w,
+			       enum step step, enum result r, const struct error *err)
+{
+	bool names = step == ASK_PARENT || l->successes > 0;
+
+	for (size_t i = 0; i < w->parent_count; i++)
+		names |= w->parents[i].link->config->link_mode == LINK_KEY;
+	return names && r == FATAL && !strcmp(err->reason, "no-identification-key") &&
+	       !uses_pkeys(w);
+}
+
 /* A new token once; then a pause for all, until somebody has mended the credentials. */
 static void credentials_refused(struct campaign_loader *l, const struct load_job *job,
 				mono_time now, struct error *err)
@@ -386,6 +400,11 @@ enum result steps_answer(void *state, struct load_job *job, const struct http_re
 		r = first_pkey(res, &pkey, err);
 	else if (r == OK)
 		l->successes++;
+	if (takes_key_for_pkey(l, w, step, r, err)) {
+		struct error why = *err;
+		error_retry(err, "bad-pkey", "a key may have been taken for a PKey: %s", why.text);
+		return unknown(l, job, w);
+	}
 	if (step == ASK_PARENT && r != RETRY)
 		return parent_answered(l, job, w, pkey, r, again, err);
 	bool bad_pkey = r == REJECT && !strcmp(err->reason, "bad-pkey");

@@ -127,6 +127,24 @@ def test_a_parent_that_comes_while_a_later_version_is_out_releases_it(case):
     waiting(children, 0)
 
 
+def test_a_parents_key_that_looks_like_a_pkey_does_not_end_the_loader(case):
+    """mode: key; Campaign says of it what it says of a resource without an identification key. The others
+    are written, and then it is a dead letter."""
+    parents, children = both(case, "contracts", CONTRACTS, "cusContract")
+    children.put("c1", 1, product="one", holder="@gibberish", premium=1.0)
+    case.wait(lambda: case.campaign_box.count("cusContract", "POST", 500) > 1, 20, "answers")
+    parents.put("p1", 1, lastName="Parent").drained()
+    number = iter(range(100000))
+
+    def others():
+        children.put(f"o{next(number)}", 1, product="one", holder="p1", premium=1.0)
+        return len(children.rejected()) == 1
+    case.wait(others, 90, "the dead letter")
+    children.drained()
+    expect(field(case, "cusContract", "o0", "product") == "one", "the others are not written")
+    expect("bad-pkey" in case.tideway("rejected", "ls")[1], "no reason")
+
+
 def test_an_orphan_becomes_a_dead_letter_that_names_its_parent(case):
     """After orphan_after a child whose parent never came is rejected, and the parent's key is named; a
     later version of it is a new case."""

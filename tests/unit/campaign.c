@@ -68,6 +68,10 @@ SHOWS(each_documented_answer_has_its_meaning)
 	means(404, "<html>", RETRY, CAMPAIGN_UNKNOWN);
 	means(404, "", RETRY, CAMPAIGN_UNKNOWN);
 	means(404, "\"RST-360000 The resource 'cusX' is unknown.\"", FATAL, "resource");
+	means(500,
+	      "\"RST-360011 The value 'is unknown.' is not valid for the 'nms:recipient:gender' "
+	      "enumeration of the '@gender' field\"",
+	      REJECT, "invalid-value");
 	means(302, "", RETRY, CAMPAIGN_UNKNOWN);
 	means(500,
 	      "\"RST-360011 An error has occurred - please contact your administrator. PGS-220000 "
