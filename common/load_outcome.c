@@ -195,7 +195,9 @@ bool load_needless(struct loop *l, int32_t partition, const void *key, size_t ke
 		return was->deleted || e.met; /* it came back in the meantime */
 	if (v == LOADED_WRITE)
 		return false;
-	load_count(l, partition, v == LOADED_OLDER ? COUNT_OLDER : COUNT_UNCHANGED, 1);
+	/* The tombstone behind a delete is no change of its own. */
+	if (v == LOADED_OLDER || !it->r.tombstone)
+		load_count(l, partition, v == LOADED_OLDER ? COUNT_OLDER : COUNT_UNCHANGED, 1);
 	bool newer = v == LOADED_UNCHANGED && !it->r.tombstone &&
 		     (it->r.epoch != e.epoch || it->r.version != e.version);
 	if (newer) {
