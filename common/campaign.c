@@ -81,6 +81,9 @@ static enum result by_text(int status, const char *body, const char *message, st
 	for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) {
 		if (!strstr(body, texts[i].text))
 			continue;
+		/* What quotes a value that says so is of the record. */
+		if (!strcmp(texts[i].reason, "resource") && !strstr(message, texts[i].text))
+			continue;
 		if (texts[i].result == RETRY)
 			return error_retry(err, texts[i].reason, "campaign answers %d: %s", status,
 					   message);
@@ -190,7 +193,9 @@ enum result campaign_answer(const struct http_response *res, mono_time now, stru
 	enum result r = is_page(res) ? OK : by_text(res->status, body, message, err);
 	if (r != OK)
 		return r;
-	if (res->status >= 400 && res->status < 500 && res->status != 404)
+	/* Too large a body, address or header is this record's own, whoever says so.  Any other 4xx
+	 * may be a proxy's that lets nobody through: none is documented. */
+	if (res->status == 413 || res->status == 414 || res->status == 431)
 		return error_reject(err, reason, "campaign answers %d: %s", res->status, message);
 	return error_retry(err, CAMPAIGN_UNKNOWN, "campaign answers %d: %s", res->status, message);
 }
@@ -229,7 +234,9 @@ static enum result get(struct campaign *c, const char *path, const char *key, mo
 		*status = res.status;
 		r = campaign_answer(&res, now, err);
 		/* At a start nothing is gained by asking again. */
-		if (r == RETRY && (res.status == 403 || res.status == 404))
+		bool unknown = r == RETRY && !strcmp(err->reason, CAMPAIGN_UNKNOWN);
+		if ((r == RETRY && res.status == 403) ||
+		    (unknown && res.status >= 400 && res.status < 500))
 			r = refused_at_start(err);
 	} else {
 		error_prefix(err, "campaign at %s", c->url);

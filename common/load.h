@@ -32,6 +32,7 @@ struct load_item {
 	bool parked;  /* parked.<resource> has a record of the key */
 	bool swept;   /* a complete replay did not meet the key */
 	bool expired; /* it waited too long for its parent */
+	bool older;   /* it came behind a newer version, and is judged when that is done */
 	/* It goes instead of one that was tried so often. */
 	unsigned attempt, unknown;
 	int64_t input_offset;
@@ -42,8 +43,8 @@ struct job {
 	struct load_job pub;
 	struct window_item **slots; /* beside pub.records */
 	unsigned group;
-	mono_time due; /* waiting: when to send again; open: when to send at the latest */
-	mono_time sent;
+	mono_time due;	       /* waiting: when to send again; open: when to send at the latest */
+	mono_time sent, begun; /* its request; the first one */
 };
 
 /* What is finished and not committed yet. */
@@ -58,6 +59,7 @@ struct outcome {
 	uint32_t parent;
 	char *missing;
 	int64_t since_ms;
+	struct loaded_change says; /* of a parked record */
 	size_t key_len;
 	char key[];
 };
@@ -76,6 +78,7 @@ struct partition {
 	mono_time held_until;
 	bool check_gap;
 	int64_t no_skip_below; /* offsets that are written although the hash says unchanged */
+	int64_t doubt_below;   /* offsets whose records may have been sent by an owner before us */
 	bool full;	       /* paused, until the record that holds it up is done */
 	bool leaving;	       /* nothing more is sent */
 	bool in_doubt; /* something was sent, got no answer, and is left to the next owner */
@@ -192,11 +195,18 @@ void load_day_call(struct loop *l);
 /* Must it be written?  e: what the target has; deleted where nothing is known. */
 enum loaded_verdict load_judge(struct loop *l, int32_t partition, const void *key, size_t key_len,
 			       const struct load_item *it, struct loaded_entry *e);
+struct loaded_change load_change_of(const struct load_item *it);
+/* Of one key: must it not be written over `before`, though it came later? */
+bool load_is_older(const struct load_item *it, const struct load_item *before);
+/* Something newer of its key waits for a parent. */
+bool load_is_past(struct loop *l, const struct window_item *slot);
 /* Nothing is to be written: the target has it, or something newer.  That is counted and remembered. */
 bool load_needless(struct loop *l, int32_t partition, const void *key, size_t key_len,
 		   const struct load_item *it, struct loaded_entry *was);
 void load_written(struct loop *l, const struct window_item *slot, const struct load_job *job);
-void load_park(struct loop *l, struct window_item *slot, const struct load_job *job);
+/* begun: when the first request went out whose answers say that the parent is not there. */
+void load_park(struct loop *l, struct window_item *slot, const struct load_job *job,
+	       mono_time begun);
 void load_reject(struct loop *l, struct window_item *slot, const struct load_job *job,
 		 const struct error *why);
 void load_finish(struct loop *l, struct window_item *slot);

@@ -12,6 +12,7 @@
  * Each commit also says how far the owner may send until the next one (mark.h).  An aborted
  * transaction (the group was just changing) costs nothing: the outcomes stay here and go out again.
  */
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -91,6 +92,7 @@ void load_keep_parked(struct loop *l, const struct window_item *slot, struct loa
 	o->parent = parent;
 	o->missing = xstrdup(missing ? missing : "");
 	o->since_ms = since_ms;
+	o->says = load_change_of(it);
 	it->msg = NULL;
 }
 
@@ -168,13 +170,18 @@ static rd_kafka_resp_err_t produce_state(struct loop *l, const struct outcome *o
 
 static rd_kafka_resp_err_t produce_parked(struct loop *l, const struct outcome *o)
 {
+	char order[80];
+
 	rd_kafka_headers_t *h = kafka_copy_times(o->msg);
 
-	h = h ? h : rd_kafka_headers_new(4);
+	h = h ? h : rd_kafka_headers_new(5);
 	rd_kafka_header_add(h, PARKED_PARENT, -1, log_int(o->parent), -1);
 	rd_kafka_header_add(h, PARKED_MISSING, -1, o->missing, -1);
 	rd_kafka_header_add(h, PARKED_SINCE, -1, log_int(o->since_ms), -1);
 	rd_kafka_header_add(h, PARKED_OFFSET, -1, log_int(o->offset), -1);
+	snprintf(order, sizeof order, "%" PRId64 " %" PRId64 " %" PRId64 " %d", o->says.epoch,
+		 o->says.version, o->says.observed_ms, o->says.is_delete + o->says.tombstone);
+	rd_kafka_header_add(h, PARKED_ORDER, -1, order, -1);
 	/* A tombstone would end the waiting: a delete without a value waits as an empty one. */
 	void *value = o->msg->payload ? o->msg->payload : (void *)"";
 	rd_kafka_resp_err_t code = rd_kafka_producev(

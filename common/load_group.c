@@ -8,7 +8,12 @@
  *   - one request time-out passes first: what it sent lands before what we send
  *   - all that it may have sent is read before anything is sent, so that of each key only the
  *     last version goes out: an older one never lands on a newer one
+ *   - what it may have sent is in doubt: a loader asks before it inserts
  *   - where records are missing or may have been compacted away, nothing is skipped
+ *
+ * An offset that is not ours, or a state without an offset, is taken over so, too: what was sent
+ * before is not known.  Brokers forget the offsets of a group without members (offsets.retention.
+ * minutes, seven days), which is as long as records are surely not compacted away.
  *
  * Given up: nothing more is sent, what is out is waited for (bounded), what is finished is
  * committed, then the partition goes.  Lost: nothing is committed, all is forgotten.
@@ -72,6 +77,7 @@ void load_saw_offset(struct loop *l, int32_t partition, int64_t offset, int64_t 
 	if (kafka_end(l->watcher, l->stage->self->input, partition, &end, &err) != OK)
 		stage_log_error("reading the end", RETRY, &err);
 	p->no_skip_below = later_of(p->no_skip_below, end);
+	p->doubt_below = later_of(p->doubt_below, end);
 	log_info("nothing is skipped for a while", "partition", log_int(partition), "why",
 		 gap ? "records are missing" : "records are old", "until", log_int(end), NULL);
 }
@@ -83,6 +89,7 @@ struct restoring {
 	struct partition *p;
 	int32_t id;
 	int64_t entries;
+	bool written; /* by a loader: some are not only adopted */
 	enum result r;
 	struct error *err;
 };
@@ -129,6 +136,7 @@ static bool restore_entry(void *arg, rd_kafka_message_t *m)
 	}
 	/* What was adopted never came from the source: a sweep leaves it alone. */
 	rec.entry.met = !rec.entry.epoch && !rec.entry.version;
+	s->written |= !rec.entry.met;
 	loaded_put(s->p->loaded, m->key, m->key_len, &rec.entry);
 	return false;
 }
@@ -139,7 +147,7 @@ static void restoring_tick(void *arg)
 	load_tick(s->l);
 }
 
-static enum result restore(struct loop *l, int32_t id, struct error *err)
+static enum result restore(struct loop *l, int32_t id, bool *written, struct error *err)
 {
 	struct partition *p = load_partition(l, id);
 	struct restoring s = {.l = l, .p = p, .id = id, .err = err};
@@ -157,6 +165,7 @@ static enum result restore(struct loop *l, int32_t id, struct error *err)
 	if (r != OK)
 		return r;
 	loaded_forget_offsets(p->loaded, input_end);
+	*written = s.written;
 	if (s.entries)
 		log_info("state restored", "partition", log_int(id), "keys",
 			 log_int((int64_t)loaded_count(p->loaded)), "bytes",
@@ -181,7 +190,8 @@ static enum result take_over(struct loop *l, rd_kafka_topic_partition_t *at, str
 				.committed = at->offset,
 				.mark = mark_parse(at->metadata, at->metadata_size),
 				.last_record = now};
-	if (at->offset < 0) { /* nobody was here before */
+	bool first = at->offset < 0, written = false;
+	if (first) { /* nobody was here before, or what restore() finds says otherwise */
 		p->committed = -1;
 		at->offset = low;
 		p->mark = (struct mark){.ahead = low};
@@ -193,13 +203,14 @@ static enum result take_over(struct loop *l, rd_kafka_topic_partition_t *at, str
 	} else if (!p->mark.known) {
 		/* Set by another program: what was sent before is not known. */
 		p->held_until = hold;
-		p->no_skip_below = end;
+		p->no_skip_below = p->doubt_below = end;
 		p->mark = (struct mark){.ahead = at->offset};
 		log_warn("the offset has no mark of ours: nothing is skipped for a while",
 			 "partition", log_int(at->partition), "until", log_int(end), NULL);
 	} else if (p->mark.ahead > at->offset) {
 		p->reading_ahead = p->check_gap = true;
 		p->held_until = hold;
+		p->doubt_below = p->mark.ahead;
 		if (wall_now().ms - p->mark.oldest_ms > YOUNG_MS)
 			p->no_skip_below = end;
 		log_info("the last owner left requests behind", "partition", log_int(at->partition),
@@ -217,7 +228,14 @@ static enum result take_over(struct loop *l, rd_kafka_topic_partition_t *at, str
 	}
 	p->next = at->offset;
 	window_limit(l->window, at->partition, INT64_MIN);
-	enum result r = l->loader->memory ? restore(l, at->partition, err) : OK;
+	enum result r = l->loader->memory ? restore(l, at->partition, &written, err) : OK;
+	if (r == OK && first && written) {
+		/* The group's offsets are gone, after days without a loader or by somebody's hand. */
+		p->held_until = hold;
+		p->no_skip_below = p->doubt_below = end;
+		log_warn("the group's offsets are gone: nothing is skipped for a while",
+			 "partition", log_int(at->partition), "until", log_int(end), NULL);
+	}
 	if (r == OK && l->parked)
 		r = load_park_restore(l, at->partition, err);
 	return r;

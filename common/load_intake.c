@@ -45,7 +45,10 @@ static bool coalesce(struct loop *l, struct window_item *last, const rd_kafka_me
 	struct loaded_entry e;
 
 	if (!last || window_is_busy(last) || last->orphan || last->partition != m->partition ||
-	    before->why || it->why || !l->loader->merge)
+	    before->why || it->why || !l->loader->merge || before->older)
+		return false;
+	it->older = load_is_older(it, before);
+	if (it->older)
 		return false;
 	/* Of what needs no writing nothing is taken over. */
 	it->no_skip = before->no_skip;

@@ -61,11 +61,24 @@ void load_written(struct loop *l, const struct window_item *slot, const struct l
 	remember(l, slot, &e);
 }
 
+/* The source has the key, though nothing of it could be sent: a sweep leaves it alone. */
+static void meet(struct loop *l, const struct window_item *slot)
+{
+	struct loaded *t = memory_of(l, slot);
+	struct loaded_entry e;
+
+	if (!t || !loaded_find(t, slot->key, slot->key_len, &e))
+		return;
+	e.met = true;
+	loaded_put(t, slot->key, slot->key_len, &e);
+}
+
 /* A write was given up: what the target has may be the old or the new. */
 static void unsure(struct loop *l, const struct window_item *slot, bool known, bool doubtful)
 {
 	struct loaded_entry e = entry_of(l, slot);
 
+	meet(l, slot);
 	if (!known && !doubtful)
 		return;
 	e.unsure = true;
@@ -87,7 +100,8 @@ void load_finish(struct loop *l, struct window_item *slot)
 	load_item_free(window_done(l->window, slot));
 }
 
-void load_park(struct loop *l, struct window_item *slot, const struct load_job *job)
+void load_park(struct loop *l, struct window_item *slot, const struct load_job *job,
+	       mono_time begun)
 {
 	struct load_item *it = slot->payload;
 	const struct parked_child *before =
@@ -95,15 +109,17 @@ void load_park(struct loop *l, struct window_item *slot, const struct load_job *
 	int64_t since = before ? before->since_ms : wall_now().ms;
 	bool same = before && it->msg->offset == before->offset &&
 		    slot->offset == WINDOW_LOOSE; /* it was released for nothing */
-	bool came = parked_came(l->parked, job->parent) && !it->parked;
+	/* One that waits already is not tried again for an arrival that it was sent after. */
+	bool came = parked_came(l->parked, job->parent, it->parked ? begun : (mono_time){0});
 
 	if (slot->orphan) {
 		load_finish(l, slot);
 		return;
 	}
+	struct loaded_change says = load_change_of(it);
 	unsure(l, slot, false, job->doubtful);
 	parked_put(l->parked, slot->key, slot->key_len, slot->partition, job->parent,
-		   same ? before->offset : -1, since);
+		   same ? before->offset : -1, since, &says);
 	if (came)
 		parked_set_due(l->parked, slot->key, slot->key_len, true);
 	if (!same) {
@@ -129,18 +145,38 @@ void load_reject(struct loop *l, struct window_item *slot, const struct load_job
 	load_finish(l, slot);
 }
 
+struct loaded_change load_change_of(const struct load_item *it)
+{
+	return (struct loaded_change){.is_delete = it->r.is_delete,
+				      .tombstone = it->r.tombstone,
+				      .epoch = it->r.epoch,
+				      .version = it->r.version,
+				      .observed_ms = it->r.observed_ms,
+				      .offset = it->input_offset,
+				      .hash = it->r.hash};
+}
+
+bool load_is_older(const struct load_item *it, const struct load_item *before)
+{
+	const struct loaded_change c = load_change_of(it), b = load_change_of(before);
+	return loaded_older(&c, &b);
+}
+
+bool load_is_past(struct loop *l, const struct window_item *slot)
+{
+	const struct parked_child *c =
+	    l->parked ? parked_find(l->parked, slot->key, slot->key_len) : NULL;
+	const struct loaded_change says = load_change_of(slot->payload);
+
+	return c && loaded_older(&says, &c->says);
+}
+
 enum loaded_verdict load_judge(struct loop *l, int32_t partition, const void *key, size_t key_len,
 			       const struct load_item *it, struct loaded_entry *e)
 {
 	struct partition *p = load_partition(l, partition);
 	bool there = loaded_find(p->loaded, key, key_len, e);
-	struct loaded_change c = {.is_delete = it->r.is_delete,
-				  .tombstone = it->r.tombstone,
-				  .epoch = it->r.epoch,
-				  .version = it->r.version,
-				  .observed_ms = it->r.observed_ms,
-				  .offset = it->input_offset,
-				  .hash = it->r.hash};
+	struct loaded_change c = load_change_of(it);
 
 	if (!there)
 		*e = (struct loaded_entry){.deleted = true};
@@ -159,7 +195,9 @@ bool load_needless(struct loop *l, int32_t partition, const void *key, size_t ke
 		return was->deleted || e.met; /* it came back in the meantime */
 	if (v == LOADED_WRITE)
 		return false;
-	load_count(l, partition, v == LOADED_OLDER ? COUNT_OLDER : COUNT_UNCHANGED, 1);
+	/* The tombstone behind a delete is no change of its own. */
+	if (v == LOADED_OLDER || !it->r.tombstone)
+		load_count(l, partition, v == LOADED_OLDER ? COUNT_OLDER : COUNT_UNCHANGED, 1);
 	bool newer = v == LOADED_UNCHANGED && !it->r.tombstone &&
 		     (it->r.epoch != e.epoch || it->r.version != e.version);
 	if (newer) {

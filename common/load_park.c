@@ -11,6 +11,7 @@
  *   a later version meanwhile      takes the place of the one that waits, by its key
  */
 #include <inttypes.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -56,16 +57,32 @@ static void tick(void *arg)
 
 /* ---- who waits -------------------------------------------------------------------------------- */
 
+static bool order_of(const rd_kafka_message_t *m, struct loaded_change *out)
+{
+	char text[80];
+	int kind;
+
+	*out = (struct loaded_change){.offset = number_of(m, PARKED_OFFSET)};
+	if (!header_of(m, PARKED_ORDER, text, sizeof text) ||
+	    sscanf(text, "%" SCNd64 " %" SCNd64 " %" SCNd64 " %d", &out->epoch, &out->version,
+		   &out->observed_ms, &kind) != 4)
+		return false;
+	out->is_delete = kind > 0;
+	out->tombstone = kind > 1;
+	return true;
+}
+
 static bool restore_one(void *arg, rd_kafka_message_t *m)
 {
 	struct loop *l = *(struct loop **)arg;
+	struct loaded_change says;
 	int64_t parent = number_of(m, PARKED_PARENT), since = number_of(m, PARKED_SINCE);
 
 	if (!m->payload || parent <= 0)
 		parked_remove(l->parked, m->key, m->key_len);
 	else
 		parked_put(l->parked, m->key, m->key_len, m->partition, (uint32_t)parent, m->offset,
-			   since);
+			   since, order_of(m, &says) ? &says : NULL);
 	return false;
 }
 
@@ -186,9 +203,13 @@ static bool release(void *arg, rd_kafka_message_t *m)
 	if (!c || !c->due || c->offset != m->offset || s->n >= RELEASE_AT_ONCE)
 		return false;
 	bool orphan = c->orphan;
+	struct window_item *last = window_last_of_key(l->window, m->key, m->key_len);
+	struct loaded_change later =
+	    last ? load_change_of(last->payload) : (struct loaded_change){0};
+	if (last && loaded_older(&later, &c->says))
+		return false; /* when that is judged */
 	parked_set_due(l->parked, m->key, m->key_len, false);
 	/* A later version is on its way already, and takes its place. */
-	struct window_item *last = window_last_of_key(l->window, m->key, m->key_len);
 	if (last) {
 		((struct load_item *)last->payload)->parked = true;
 		return false;

@@ -129,6 +129,8 @@ static void send_job(struct loop *l, struct job *j, mono_time now)
 		job_done(l, j);
 	} else if (r == OK) {
 		j->sent = now;
+		if (!j->begun.ms)
+			j->begun = now;
 		count_call(l, j);
 		http_start(l->stage->http, &req, j);
 		l->in_flight++;
@@ -155,12 +157,12 @@ static void send_on(struct loop *l, struct job *j, mono_time now)
 }
 
 static void put_aside(struct loop *l, struct window_item *slot, const struct load_job *job,
-		      const struct error *why)
+		      mono_time begun, const struct error *why)
 {
 	if (!slot->orphan)
 		load_day_row_back(l, slot->partition);
 	if (job->parent && l->parked && ((struct load_item *)slot->payload)->msg)
-		load_park(l, slot, job);
+		load_park(l, slot, job, begun);
 	else
 		load_reject(l, slot, job, why);
 }
@@ -181,7 +183,7 @@ static void sort_out(struct loop *l, struct job *j, mono_time now)
 			item_done(l, j, j->slots[i]);
 		} else {
 			struct load_job one = {.parent = v->parent, .missing = v->missing};
-			put_aside(l, j->slots[i], &one, &v->err);
+			put_aside(l, j->slots[i], &one, j->begun, &v->err);
 		}
 	}
 	j->pub.count = kept;
@@ -202,13 +204,14 @@ static void refused(struct loop *l, struct job *j, mono_time now, const struct e
 		return;
 	}
 	if (j->pub.count == 1) {
-		put_aside(l, j->slots[0], &j->pub, why);
+		put_aside(l, j->slots[0], &j->pub, j->begun, why);
 		job_free(j);
 		return;
 	}
 	struct job *second = job_new(j->pub.count - half, j->group);
 	for (size_t i = half; i < j->pub.count; i++)
 		job_add(second, j->slots[i]);
+	second->begun = j->begun;
 	j->pub.count = half;
 	j->pub.attempt = second->pub.attempt = 0;
 	log_info("batch halved", "reason", why->reason, "records", log_int((int64_t)half), NULL);
@@ -337,6 +340,12 @@ static struct job *next_ready(struct loop *l, mono_time now)
 			load_reject(l, slot, NULL, it->why);
 			continue;
 		}
+		if (load_is_past(l, slot)) {
+			it->parked = false; /* what waits stays there */
+			load_count(l, slot->partition, COUNT_OLDER, 1);
+			load_finish(l, slot);
+			continue;
+		}
 		if (l->loader->memory &&
 		    load_needless(l, slot->partition, slot->key, slot->key_len, it, &was)) {
 			load_finish(l, slot);
@@ -353,7 +362,9 @@ static struct job *next_ready(struct loop *l, mono_time now)
 		/* A forced replay writes opt-outs again, too. */
 		bool forced = it->input_offset < load_partition(l, slot->partition)->mark.force;
 		j->pub.consent = was.deleted || forced ? 0 : was.consent;
-		j->pub.doubtful |= it->no_skip;
+		j->pub.doubtful |=
+		    it->no_skip ||
+		    it->input_offset < load_partition(l, slot->partition)->doubt_below;
 		if (!l->loader->batches) {
 			j->pub.attempt = it->attempt;
 			j->pub.unknown = it->unknown;
@@ -381,7 +392,7 @@ static bool overtaken(struct loop *l, struct job *j)
 	struct load_item *it = slot->payload, *new = next ? next->payload : NULL;
 
 	if (j->pub.count > 1 || !new || new->why || slot->orphan || !l->loader->merge ||
-	    !l->loader->merge(l->state, &it->r, &new->r))
+	    load_is_older(new, it) || !l->loader->merge(l->state, &it->r, &new->r))
 		return false;
 	new->no_skip = true;
 	new->attempt = j->pub.attempt;

@@ -264,3 +264,15 @@ enum loaded_verdict loaded_judge(const struct loaded_entry *known, const struct 
 		return LOADED_WRITE;
 	return LOADED_UNCHANGED;
 }
+
+bool loaded_older(const struct loaded_change *c, const struct loaded_change *before)
+{
+	const struct loaded_entry e = {.deleted = before->is_delete,
+				       .epoch = before->epoch,
+				       .version = before->version,
+				       .offset = before->offset,
+				       .hash = before->is_delete ? (uint64_t)before->observed_ms
+								 : before->hash};
+
+	return !before->tombstone && loaded_judge(&e, c, false) == LOADED_OLDER;
+}

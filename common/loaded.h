@@ -64,5 +64,8 @@ enum loaded_verdict { LOADED_WRITE, LOADED_UNCHANGED, LOADED_OLDER };
  * or a differing record before this one, for ranges with gaps, and for a forced replay. */
 enum loaded_verdict loaded_judge(const struct loaded_entry *known, const struct loaded_change *c,
 				 bool may_skip);
+/* By the same rules: would c be older, were `before` what the target has?  The place in the topic
+ * does not say so: what was a dead letter comes again behind newer versions. */
+bool loaded_older(const struct loaded_change *c, const struct loaded_change *before);
 
 #endif

@@ -26,6 +26,7 @@ struct family {
 /* Arrivals of a while, in two halves: the older one is thrown away whole. */
 struct arrival {
 	uint32_t parent;
+	mono_time at; /* the last one */
 	UT_hash_handle hh;
 };
 
@@ -101,8 +102,10 @@ static void leave_family(struct parked *p, struct child *c)
 }
 
 void parked_put(struct parked *p, const void *key, size_t key_len, int32_t partition,
-		uint32_t parent, int64_t offset, int64_t since_ms)
+		uint32_t parent, int64_t offset, int64_t since_ms, const struct loaded_change *says)
 {
+	/* As a tombstone: nothing is older than one. */
+	static const struct loaded_change unknown = {.is_delete = true, .tombstone = true};
 	struct child *c = find(p, key, key_len);
 
 	if (c) {
@@ -111,6 +114,7 @@ void parked_put(struct parked *p, const void *key, size_t key_len, int32_t parti
 		c->pub.parent = parent;
 		c->pub.offset = offset;
 		c->pub.orphan = false;
+		c->pub.says = says ? *says : unknown;
 		join_family(p, c);
 		return;
 	}
@@ -121,6 +125,7 @@ void parked_put(struct parked *p, const void *key, size_t key_len, int32_t parti
 				       .offset = offset,
 				       .since_ms = since_ms,
 				       .tried_ms = since_ms,
+				       .says = says ? *says : unknown,
 				       .key = c->bytes,
 				       .key_len = key_len};
 	HASH_ADD_KEYPTR(hh, p->by_key, c->bytes, key_len, c);
@@ -202,20 +207,21 @@ size_t parked_arrived(struct parked *p, uint32_t parent, mono_time now)
 		a->parent = parent;
 		HASH_ADD(hh, p->recent, parent, sizeof a->parent, a);
 	}
+	a->at = now;
 	HASH_FIND(hh, p->families, &parent, sizeof parent, f);
 	for (struct child *c = f ? f->children : NULL; c; c = c->younger, n++)
 		set_due(p, c, true);
 	return n;
 }
 
-bool parked_came(const struct parked *p, uint32_t parent)
+bool parked_came(const struct parked *p, uint32_t parent, mono_time since)
 {
 	struct arrival *a;
 
 	HASH_FIND(hh, p->recent, &parent, sizeof parent, a);
 	if (!a)
 		HASH_FIND(hh, p->before_that, &parent, sizeof parent, a);
-	return a;
+	return a && a->at.ms >= since.ms;
 }
 
 void parked_set_due(struct parked *p, const void *key, size_t key_len, bool due)

@@ -1,7 +1,7 @@
 /* parked.h - records that wait for their parent: who waits for whom.  Pure.
  *
  * The records themselves are in the topic parked.<resource>, so that offsets of the input go on;
- * here is only an index: about 150 bytes a record.  A parent is known by a fingerprint of its
+ * here is only an index: about 200 bytes a record.  A parent is known by a fingerprint of its
  * resource and key, because for the delete of a child that is all that is left of it; two parents
  * with one fingerprint cost a call, no more.
  *
@@ -17,21 +17,25 @@
 #include <stdint.h>
 
 #include "clock.h"
+#include "loaded.h"
 
 /* Headers of a parked record, beside the two times: the parent's fingerprint and, where it is
- * known, its name; since when it waits (ms); its offset in the input. */
+ * known, its name; since when it waits (ms); its offset in the input; its place in the order of
+ * versions: epoch, version, when it was observed (ms), 1 for a delete, 2 for a bare tombstone. */
 #define PARKED_PARENT "tideway-parent"
 #define PARKED_MISSING "tideway-parent-key"
 #define PARKED_SINCE "tideway-parked-since"
 #define PARKED_OFFSET "tideway-input-offset"
+#define PARKED_ORDER "tideway-order"
 
 struct parked_child {
 	uint32_t parent;
 	int32_t partition;
 	int64_t offset; /* in the parked topic; -1: not written yet */
 	int64_t since_ms, tried_ms;
-	bool due;    /* the parent has come, or it has waited too long */
-	bool orphan; /* it has waited too long */
+	bool due;		   /* the parent has come, or it has waited too long */
+	bool orphan;		   /* it has waited too long */
+	struct loaded_change says; /* what is older is not written in its stead; no hash */
 	const char *key;
 	size_t key_len;
 };
@@ -42,9 +46,11 @@ void parked_free(struct parked *p);
 
 uint32_t parked_parent(const char *resource, const char *key, size_t key_len);
 
-/* A later record of the same key takes the place of the one that waits, and keeps its `since`. */
+/* A later record of the same key takes the place of the one that waits, and keeps its `since`.
+ * says: NULL when its place among the versions is not known. */
 void parked_put(struct parked *p, const void *key, size_t key_len, int32_t partition,
-		uint32_t parent, int64_t offset, int64_t since_ms);
+		uint32_t parent, int64_t offset, int64_t since_ms,
+		const struct loaded_change *says);
 /* Where the record stands, when that is known. */
 void parked_located(struct parked *p, const void *key, size_t key_len, int64_t offset);
 const struct parked_child *parked_find(const struct parked *p, const void *key, size_t key_len);
@@ -53,8 +59,8 @@ void parked_drop(struct parked *p, int32_t partition);
 
 /* A parent is there now: its children are due.  Returns how many. */
 size_t parked_arrived(struct parked *p, uint32_t parent, mono_time now);
-/* Has it come within the last remember_ms? */
-bool parked_came(const struct parked *p, uint32_t parent);
+/* Has it come within the last remember_ms, and not before `since`? */
+bool parked_came(const struct parked *p, uint32_t parent, mono_time since);
 void parked_set_due(struct parked *p, const void *key, size_t key_len, bool due);
 /* Those that wait since before the time are due as orphans.  Returns how many. */
 size_t parked_expire(struct parked *p, int64_t before_ms);

@@ -162,11 +162,8 @@ static long write_costs(const struct flow *f, bool known, bool makes, bool there
 {
 	bool find = f->filter_name;
 
-	if (f->insert_first && !known) {
-		if (!makes)
-			return 0;	     /* into an empty target */
+	if (f->insert_first && !known && makes)
 		return there ? 2 + find : 1; /* refused as a duplicate, then as any other */
-	}
 	if (there)
 		return 1 + find;
 	return makes ? 2 : 1;
@@ -206,10 +203,7 @@ long price_of(struct price *p, const struct priced *it, bool *forced)
 	*forced = written && it->differs;
 	if (written && !it->differs)
 		return 0;
-	if (!it->body && p->flow->insert_first && !known)
-		return 0;
 	if (!it->body)
 		return 1 + (p->flow->filter_name && it->there);
-	long costs = write_costs(p->flow, known, it->body->create, it->there);
-	return costs ? costs + parents_of(p, &row) : 0;
+	return write_costs(p->flow, known, it->body->create, it->there) + parents_of(p, &row);
 }

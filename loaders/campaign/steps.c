@@ -16,8 +16,8 @@
  * refuses may be a duplicate, and is treated as one.
  *
  * Bad answers: campaign.h tells what each means.  Unknown ones are asked again a bounded number of
- * times, and become dead letters only while other records go through: when none does, it is not the
- * record, it is an outage.
+ * times, and become dead letters only while other records are written: when none is, it is not the
+ * record, it is an outage.  Look-ups do not count, they may work while nothing can be written.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -115,12 +115,6 @@ enum result steps_request(void *state, struct load_job *job, struct http_request
 	struct campaign_loader *l = state;
 	struct write *w = job->records[0];
 	const char *path = l->stage->resource->path;
-	/* Into an empty target nothing is deleted that was never written. */
-	bool nothing = l->stage->flow->insert_first && !job->known && !job->doubtful &&
-		       (!w->patch || !w->create);
-
-	if (job->step == BEGIN && nothing)
-		return OK;
 	enum result r = oauth_ensure(&l->campaign.oauth, l->stage->http, mono_now(), err);
 	if (r != OK)
 		return r;
@@ -219,25 +213,29 @@ static enum result dead_end(struct campaign_loader *l, struct load_job *job, str
 				: w->refused.text);
 }
 
-/* The first PKey of an answer: of one record, or of a list with at most one. */
-static char *first_pkey(const struct http_response *res)
+/* The first PKey of an answer: of one record, or of a list with at most one.  NULL with OK: the list
+ * is empty.  Nothing at all, or something else, is not "there is none": that would be a second row,
+ * or a delete that is thrown away. */
+static enum result first_pkey(const struct http_response *res, char **pkey, struct error *err)
 {
 	cJSON *json = json_parse(res->body.data ? res->body.data : "", res->body.len);
 	const cJSON *content = cJSON_GetObjectItemCaseSensitive(json, "content");
-	const cJSON *one = cJSON_IsArray(content) ? cJSON_GetArrayItem(content, 0) : json;
-	const char *pkey = json_string(one, "PKey");
-	char *out = pkey && *pkey ? xstrdup(pkey) : NULL;
+	bool list = cJSON_IsArray(content), none = list && !cJSON_GetArraySize(content);
+	const char *text = json_string(list ? cJSON_GetArrayItem(content, 0) : json, "PKey");
 
+	*pkey = text && *text ? xstrdup(text) : NULL;
 	cJSON_Delete(json);
-	return out;
+	return *pkey || none ? OK
+			     : error_retry(err, CAMPAIGN_UNKNOWN,
+					   "campaign answers %d to a look-up without a record or a "
+					   "list of them",
+					   res->status);
 }
 
 static enum result parent_answered(struct campaign_loader *l, struct load_job *job, struct write *w,
-				   const struct http_response *res, enum result r, bool *again,
-				   struct error *err)
+				   const char *pkey, enum result r, bool *again, struct error *err)
 {
 	struct parent *p = &w->parents[w->asked];
-	_cleanup_(freep) char *pkey = r == OK ? first_pkey(res) : NULL;
 
 	if ((r == REJECT && !strcmp(err->reason, "not-found")) || (r == OK && !pkey))
 		return wait_for(job, w, p, err);
@@ -258,6 +256,31 @@ static enum result delete_found_nothing(struct load_job *job, struct error *err)
 	return error_reject(err, "no-parent", "its parent is not there, so it cannot be deleted");
 }
 
+/* A filter does not find what is hidden because its parent is not there, and an insert would be a
+ * second row, where keys are not unique.  Of a record that may have been inserted the parent is
+ * asked for: is it there, then a second look tells the truth. */
+static bool may_be_hidden(const struct load_job *job, const struct write *w)
+{
+	uint32_t parent = job->known ? job->known_parent : parents_needed(w);
+
+	return job->step == FIND && !w->find_missing && parent && (job->known || job->doubtful);
+}
+
+static enum result look_for_parent(struct campaign_loader *l, struct load_job *job, struct write *w,
+				   bool *again, struct error *err)
+{
+	/* Hidden behind a parent that it had, and of which only the fingerprint is left. */
+	if (job->known && job->known_parent != parents_needed(w)) {
+		job->parent = job->known_parent;
+		return error_reject(err, "no-parent",
+				    "the parent that it had is not there, so it cannot be updated");
+	}
+	w->find_missing = true;
+	parents_forget(l, w);
+	parents_next(l, w);
+	return go_on(job, ASK_PARENT, again);
+}
+
 static enum result nothing_found(struct campaign_loader *l, struct load_job *job, struct write *w,
 				 bool *again, struct error *err)
 {
@@ -268,15 +291,18 @@ static enum result nothing_found(struct campaign_loader *l, struct load_job *job
 	w->not_found = true;
 	if (w->duplicate)
 		return dead_end(l, job, w, again, err);
+	if (may_be_hidden(job, w))
+		return look_for_parent(l, job, w, again, err);
 	return go_on(job, POST, again);
 }
 
 static enum result find_answered(struct campaign_loader *l, struct load_job *job, struct write *w,
-				 const struct http_response *res, bool *again, struct error *err)
+				 const char *pkey, bool *again, struct error *err)
 {
-	w->pkey = first_pkey(res);
-	if (!w->pkey)
+	if (!pkey)
 		return nothing_found(l, job, w, again, err);
+	free(w->pkey);
+	w->pkey = xstrdup(pkey);
 	return go_on(job, w->patch ? PATCH : DELETE, again);
 }
 
@@ -325,6 +351,20 @@ static enum result unknown(struct campaign_loader *l, struct load_job *job, stru
 	return job->unknown > UNKNOWN_ANSWERS_MAX && l->successes > w->seen ? REJECT : RETRY;
 }
 
+/* Campaign takes a text that begins as a PKey does for one, and then says what it says of a resource
+ * without an identification key.  Where others are written, or the record names a parent by its key,
+ * which may be any text, one record does not end the loader. */
+static bool takes_key_for_pkey(const struct campaign_loader *l, const struct write *w,
+			       enum step step, enum result r, const struct error *err)
+{
+	bool names = step == ASK_PARENT || l->successes > 0;
+
+	for (size_t i = 0; i < w->parent_count; i++)
+		names |= w->parents[i].link->config->link_mode == LINK_KEY;
+	return names && r == FATAL && !strcmp(err->reason, "no-identification-key") &&
+	       !uses_pkeys(w);
+}
+
 /* A new token once; then a pause for all, until somebody has mended the credentials. */
 static void credentials_refused(struct campaign_loader *l, const struct load_job *job,
 				mono_time now, struct error *err)
@@ -355,16 +395,24 @@ enum result steps_answer(void *state, struct load_job *job, const struct http_re
 		l->token_worked = true;
 		l->refused_token = 0;
 	}
-	if (r == OK)
+	_cleanup_(freep) char *pkey = NULL;
+	if (r == OK && (step == ASK_PARENT || step == FIND))
+		r = first_pkey(res, &pkey, err);
+	else if (r == OK)
 		l->successes++;
+	if (takes_key_for_pkey(l, w, step, r, err)) {
+		struct error why = *err;
+		error_retry(err, "bad-pkey", "a key may have been taken for a PKey: %s", why.text);
+		return unknown(l, job, w);
+	}
 	if (step == ASK_PARENT && r != RETRY)
-		return parent_answered(l, job, w, res, r, again, err);
+		return parent_answered(l, job, w, pkey, r, again, err);
 	bool bad_pkey = r == REJECT && !strcmp(err->reason, "bad-pkey");
 	if ((bad_pkey || (r == FATAL && !strcmp(err->reason, "no-identification-key"))) &&
 	    uses_pkeys(w))
 		return look_again(l, job, w, again, err);
 	if (r == OK && step == FIND)
-		return find_answered(l, job, w, res, again, err);
+		return find_answered(l, job, w, pkey, again, err);
 	if (r == OK)
 		return done(job, step == POST	  ? LOAD_CREATED
 				 : step == DELETE ? LOAD_DELETED

@@ -55,8 +55,8 @@ struct campaign_loader {
 	struct buffer url, body;
 	struct link links[LOAD_PARENTS];
 	size_t link_count;
-	struct pkey *pkeys; /* of parents, by resource and key */
-	int64_t successes;
+	struct pkey *pkeys;	/* of parents, by resource and key */
+	int64_t successes;	/* writes */
 	unsigned refused_token; /* serial of the last token that was refused */
 	bool token_worked;	/* since the last one was fetched */
 };

@@ -31,7 +31,8 @@ AGAIN = [
                                       "URI and try again."})),
     dict(status=200, body="<html>Sign in</html>"), dict(status=500, body="<html>RST-1</html>"),
     dict(status=500, empty=True), dict(close=True), dict(close=True, after=True), dict(torn=True),
-    dict(status=302), dict(status=404, body="<html>"), dict(status=200, body="x" * (2 << 20)),
+    dict(status=302), dict(status=404, body="<html>"), dict(status=400, body="<html>blocked</html>"),
+    dict(status=405), dict(status=407, body="<html>"), dict(status=409), dict(status=425), dict(status=200, body="x" * (2 << 20)),
 ]
 
 

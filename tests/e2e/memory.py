@@ -52,8 +52,11 @@ def test_calls_of_profiles_are_1_2_1_1_0(case):
     for i in range(10):
         topic.add(f"k{i}", 4, op="delete").tombstone(f"k{i}")
     topic.send().costs("10 deletes", DELETE=10)
+    for i in range(10):
+        topic.tombstone(f"k{i}")  # also when it comes late
+    topic.send().costs("10 tombstones")
     counts = topic.counts()
-    want = {"created": 20, "updated": 20, "deleted": 10, "calls": 70, "rejected": 0}
+    want = {"created": 20, "updated": 20, "deleted": 10, "unchanged": 20, "calls": 70, "rejected": 0}
     expect({k: counts[k] for k in want} == want, f"status says {counts}")
     case.stages[-1].stop()
     case.tideway("replay", "--flow", "contacts", "--stage", "load-campaign", "--from", "beginning")
@@ -66,7 +69,7 @@ def test_calls_of_profiles_are_1_2_1_1_0(case):
         topic.add(f"p{i}", 1, row={"cusJobTitle": "a"})
     topic.send().costs("20 inserts by post", POST=20)
     topic.delete("never-there", 5)
-    topic.costs("a delete of what was never written")
+    topic.costs("a delete of what the loader does not know", DELETE=1)
 
 
 def test_calls_of_custom_resources_by_key_and_by_filter(case):
@@ -156,6 +159,22 @@ def test_a_wiped_memory_costs_calls_and_no_wrong_write(case):
     topic.costs("a replay without memory", PATCH=50)
     topic.put("k1", 2, cusJobTitle="2")
     topic.costs("an update after it", PATCH=1)
+
+
+def test_a_wiped_memory_loses_no_delete(case):
+    """on_unknown: post, and a key that only the lost state knew is deleted: one call, and it is gone. A
+    delete of what was never there is one call for nothing."""
+    topic = profiles(case, {"flows": {"contacts": {"on_unknown": "post"}}})
+    topic.put("k", 1, cusJobTitle="1").drained()
+    case.stages[-1].stop()
+    topics(case, "--delete", "--topic", case.topic("loaded.profile"))
+    wait_until(lambda: "created" in case.tideway("topics", "create", "--flow", "contacts")[1], 20,
+               "the topic to be gone and made anew")
+    topic.delete("k", 2).clear().start("again")
+    topic.costs("a delete without memory", DELETE=1)
+    expect(not case.campaign.find("profile", "k"), "it is still there")
+    topic.delete("never", 2).costs("a delete of what was never there", DELETE=1)
+    expect(not topic.rejected(), "a dead letter")
 
 
 def test_another_number_of_partitions_ends_with_100(case):
@@ -264,9 +283,9 @@ def alter(case, topic, **settings):
          ",".join(f"{k}={v}" for k, v in settings.items()))
 
 
-def test_way_4_nothing_is_skipped_where_a_record_was_compacted_away(case):
-    """B was written and not committed, and is compacted away before the loader comes back: C, which
-    is what A was, must be written."""
+def compacted_away(case):
+    """A is in the state, B in Campaign and not committed, its loader dead; the topic has C, equal to A,
+    and no B any more."""
     topic = profiles(case)
     topic.put("k", 1, cusJobTitle="1").drained()
     case.campaign_box.fault(method="PATCH", path=PATCHES, close=True, after=True, count=100000)
@@ -289,6 +308,24 @@ def test_way_4_nothing_is_skipped_where_a_record_was_compacted_away(case):
     alter(case, "campaign.profile", **{"segment.ms": 86400000, "min.cleanable.dirty.ratio": 0.1,
                                        "min.compaction.lag.ms": 604800000,
                                        "max.compaction.lag.ms": 691200000})
+    return topic
+
+
+def test_way_4_nothing_is_skipped_where_a_record_was_compacted_away(case):
+    """B was written and not committed, and is compacted away before the loader comes back: C, which
+    is what A was, must be written."""
+    topic = compacted_away(case)
+    topic.start("next")
+    topic.drained()
+    expect(titled(case, "k") == "1", "C was taken for unchanged, and B stayed")
+
+
+def test_way_4_also_where_the_offsets_of_the_group_are_gone(case):
+    """A broker forgets the offsets of a group that has no members, after seven days by default: a state
+    without an offset is not "nobody was here before"."""
+    topic = compacted_away(case)
+    java(case, "org.apache.kafka.tools.consumer.group.ConsumerGroupCommand", "--bootstrap-server",
+         case.env["KAFKA_BROKERS"], "--delete", "--group", case.topic("contacts.load-campaign"))
     topic.start("next")
     topic.drained()
     expect(titled(case, "k") == "1", "C was taken for unchanged, and B stayed")
@@ -429,6 +466,62 @@ def test_a_complete_replay_sweeps_what_its_topic_has_no_more(case):
     topic.clear().start("after")
     topic.costs("a start after the sweep")
     topic.tombstone("k9").send().costs("a tombstone, at an offset below those of the old topic", DELETE=1)
+
+
+def made_anew(case, flow, topic):
+    topics(case, "--delete", "--topic", topic)
+    wait_until(lambda: "created" in case.tideway("topics", "create", "--flow", flow)[1], 20,
+               "the topic to be gone and made anew")
+
+
+def test_a_sweep_leaves_alone_what_became_a_dead_letter(case):
+    """The topic has only a version of the key that cannot be read; the ones before it were compacted
+    away. The source has the key, so its record stays; one that the topic has no more goes."""
+    topic = profiles(case)
+    for key in ("k", "o", "gone"):
+        topic.put(key, 1, cusJobTitle="1")
+    topic.drained()
+    case.stages[-1].stop()
+    made_anew(case, "contacts", topic.topic)
+    topic.messages.append(("k", b"no record"))
+    topic.send().put("o", 1, cusJobTitle="1")
+    case.tideway("replay", "--flow", "contacts", "--stage", "load-campaign", "--from", "beginning")
+    topic.clear().start("again")
+    case.wait(lambda: not case.campaign.find("profile", "gone"), 20, "the sweep")
+    topic.drained()
+    expect(len(topic.rejected()) == 1, "no dead letter")
+    expect(case.campaign.find("profile", "k") and topic.calls() == {"DELETE": 1}, f"{topic.calls()}")
+
+
+def by_filter(case, **more):
+    """Loyalty cards whose key is not unique in Campaign: a second insert is a second row."""
+    case.setup("contacts", contacts=1, campaign=("--custom-keys", "no"))
+    case.tideway("topics", "create", "--flow", "loyalty-cards")
+    topic = Changes(case, "cusLoyaltyCard")
+    name, parameter = filter_of("cusLoyaltyCard")
+    case.configure({"flows": {"loyalty-cards": dict({
+        "address": "filter", "address_filter": {"name": name, "parameter": parameter}}, **more)}})
+    topic.start("one")
+    return topic
+
+
+def notes(case, key="k"):
+    return [r["note"] for r in case.campaign.rows("cusLoyaltyCard") if r["cardId"] == key]
+
+
+def test_an_insert_is_not_sent_again_by_the_next_owner(case):
+    """on_unknown: post and address: filter; the insert was done, its answer lost, and the loader killed
+    before it could look: the next one looks, and there is one row."""
+    topic = by_filter(case, on_unknown="post")
+    case.campaign_box.fault(method="POST", path="*/cusLoyaltyCard", close=True, after=True, count=1)
+    case.campaign_box.fault(method="GET", path="*/cusLoyaltyCard/by*", status=503, count=100000)
+    topic.put("k", 1, note="1", active=True)
+    case.wait(lambda: case.campaign_box.count("cusLoyaltyCard", "GET", 503) > 0, 20, "a look that fails")
+    case.stages[-1].kill()
+    case.campaign_box.no_faults()
+    topic.start("two")
+    topic.drained()
+    expect(notes(case) == ["1"], str(notes(case)))
 
 
 # ---- order and coalescing --------------------------------------------------------------------------

@@ -1,8 +1,11 @@
 """parents - children whose parent is late: none is lost, none is written twice, and nobody is asked
 whether the parent has come.  The hosted integration drops a change of a child that comes before its
 parent; the first test is that case."""
+import json
+
 from case import expect
 from changes import CONTRACTS, VEHICLES, Changes, with_flows
+from memory import made_anew
 
 PKEYS = dict(CONTRACTS, links=[dict(CONTRACTS["links"][0], mode="pkey")])
 
@@ -104,6 +107,44 @@ def test_children_by_pkey_wait_for_their_parent_and_look_it_up_once(case):
     expect(lookups and sum(lookups) <= 20, f"look-ups: {lookups}")
 
 
+# Adobe, as in answers.py: what a child whose parent is not there is told.
+NO_PARENT = ("RST-360011 An error has occurred - please contact your administrator. Unable to find document "
+             "with path 'Profile' from key 'p1' (document with schema 'profile' and name 'p1')")
+
+
+def test_a_parent_that_comes_while_a_later_version_is_out_releases_it(case):
+    """A child waits; its next version is out, and is told that there is no parent after the parent has
+    come and was heard of: it is sent again, nobody waits for another arrival."""
+    parents, children = both(case, "contracts", dict(CONTRACTS, request_timeout="10s"), "cusContract")
+    children.put("c1", 1, product="one", holder="p1", premium=1.0).drained()
+    waiting(children, 1)
+    case.campaign_box.fault(method="POST", path="*/cusContract", status=404, delay_ms=4000, count=1,
+                            body=json.dumps(NO_PARENT))
+    children.clear().put("c1", 2, product="two", holder="p1", premium=2.0)
+    case.wait(lambda: case.campaign_box.count("cusContract", "PATCH") > 0, 10, "the PATCH")
+    parents.put("p1", 1, lastName="Parent").drained()
+    case.wait(lambda: field(case, "cusContract", "c1", "product") == "two", 15, "the later version")
+    waiting(children, 0)
+
+
+def test_a_parents_key_that_looks_like_a_pkey_does_not_end_the_loader(case):
+    """mode: key; Campaign says of it what it says of a resource without an identification key. The others
+    are written, and then it is a dead letter."""
+    parents, children = both(case, "contracts", CONTRACTS, "cusContract")
+    children.put("c1", 1, product="one", holder="@gibberish", premium=1.0)
+    case.wait(lambda: case.campaign_box.count("cusContract", "POST", 500) > 1, 20, "answers")
+    parents.put("p1", 1, lastName="Parent").drained()
+    number = iter(range(100000))
+
+    def others():
+        children.put(f"o{next(number)}", 1, product="one", holder="p1", premium=1.0)
+        return len(children.rejected()) == 1
+    case.wait(others, 90, "the dead letter")
+    children.drained()
+    expect(field(case, "cusContract", "o0", "product") == "one", "the others are not written")
+    expect("bad-pkey" in case.tideway("rejected", "ls")[1], "no reason")
+
+
 def test_an_orphan_becomes_a_dead_letter_that_names_its_parent(case):
     """After orphan_after a child whose parent never came is rejected, and the parent's key is named; a
     later version of it is a new case."""
@@ -147,3 +188,20 @@ def test_parents_and_children_deleted_in_either_order_are_gone(case):
     expect(not left, f"left: {left}")
     waiting(vehicles, 6)
     expect(not parents.rejected() and not vehicles.rejected() and not contracts.rejected(), "dead letters")
+
+
+def test_a_sweep_leaves_alone_a_child_that_waits(case):
+    """The topic has only a version whose parent is missing; what Campaign has is an earlier one, and
+    stays. The version becomes a dead letter in the end."""
+    parents, children = both(case, "contracts", dict(CONTRACTS, orphan_after="5s"), "cusContract")
+    parents.put("p1", 1, lastName="Parent").drained()
+    children.put("c1", 1, product="one", holder="p1", premium=1.0)
+    children.put("gone", 1, product="one", holder="p1", premium=1.0).drained()
+    case.stages[-1].stop()
+    made_anew(case, "contracts", children.topic)
+    children.put("c1", 2, product="two", holder="p2", premium=1.0)
+    case.tideway("replay", "--flow", "contracts", "--stage", "load-campaign", "--from", "beginning")
+    children.clear().start("again")
+    case.wait(lambda: not case.campaign.find("cusContract", "gone"), 20, "the sweep")
+    case.wait(lambda: len(children.rejected()) == 1, 20, "the dead letter")
+    expect(field(case, "cusContract", "c1", "product") == "one", "the child is gone")

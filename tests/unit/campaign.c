@@ -58,12 +58,20 @@ SHOWS(each_documented_answer_has_its_meaning)
 	      "\"'O5i' attribute unknown (see definition of 'Profiles (nms:recipient)' schema). "
 	      "XTK-170036 Unable to parse expression '@id = @O5i'.\"",
 	      FATAL, "no-identification-key");
-	means(400, "\"?\"", REJECT, "http-400");
+	means(400, "\"?\"", RETRY, CAMPAIGN_UNKNOWN);
+	means(400, "\"RST-360011 The value 'x' is not valid for the 'y' enumeration\"", REJECT,
+	      "invalid-value");
+	means(413, "", REJECT, "http-413");
+	means(414, "", REJECT, "http-414");
 	means(500, "{\"code\":500,\"message\":\"Oops\"}", RETRY, "unknown-answer");
 	means(500, "", RETRY, "unknown-answer");
 	means(404, "<html>", RETRY, CAMPAIGN_UNKNOWN);
 	means(404, "", RETRY, CAMPAIGN_UNKNOWN);
 	means(404, "\"RST-360000 The resource 'cusX' is unknown.\"", FATAL, "resource");
+	means(500,
+	      "\"RST-360011 The value 'is unknown.' is not valid for the 'nms:recipient:gender' "
+	      "enumeration of the '@gender' field\"",
+	      REJECT, "invalid-value");
 	means(302, "", RETRY, CAMPAIGN_UNKNOWN);
 	means(500,
 	      "\"RST-360011 An error has occurred - please contact your administrator. PGS-220000 "
@@ -78,6 +86,10 @@ SHOWS(a_page_is_no_answer_of_campaign_whatever_its_status)
 	means(201, "\n <!DOCTYPE html>", RETRY, CAMPAIGN_UNKNOWN);
 	means(500, "<html>RST-360011 already exists</html>", RETRY, CAMPAIGN_UNKNOWN);
 	means(503, "<html>", RETRY, "http-503");
+	static const int proxies[] = {400, 405, 407, 409, 425};
+	for (size_t i = 0; i < sizeof proxies / sizeof *proxies; i++)
+		means(proxies[i], "<html>blocked</html>", RETRY, CAMPAIGN_UNKNOWN);
+	means(413, "<html>too large</html>", REJECT, "http-413");
 	struct http_response large = {
 	    .sent = true, .retry_after_ms = -1, .body = {.overflow = true}};
 	struct error err;

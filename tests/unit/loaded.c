@@ -172,6 +172,31 @@ SHOWS(an_older_version_is_never_written)
 	assert_int_equal(loaded_judge(&has, &del, true), LOADED_OLDER);
 }
 
+SHOWS(what_comes_later_in_the_topic_may_be_older)
+{
+	const struct loaded_change five = {.epoch = 5, .version = 5, .offset = 50, .hash = 1},
+				   three = {.epoch = 5, .version = 3, .offset = 60, .hash = 2},
+				   same = {.epoch = 5, .version = 5, .offset = 60, .hash = 2},
+				   restored = {.epoch = 6, .version = 1, .offset = 60};
+	struct loaded_change gone3 = {.is_delete = true, .epoch = 5, .version = 3, .offset = 60},
+			     gone5 = {.is_delete = true,
+				      .epoch = 5,
+				      .version = 5,
+				      .observed_ms = 9,
+				      .offset = 50},
+			     tombstone = {.is_delete = true, .tombstone = true, .offset = 60};
+
+	assert_true(loaded_older(&three, &five) && loaded_older(&gone3, &five));
+	assert_true(!loaded_older(&five, &three) && !loaded_older(&restored, &five));
+	assert_false(loaded_older(&same, &five)); /* another mapping */
+	assert_true(loaded_older(&same, &gone5)); /* observed before it was deleted */
+	gone5.observed_ms = 0;
+	assert_false(loaded_older(&same, &gone5));
+	/* A tombstone has no version: its place is its order. */
+	assert_false(loaded_older(&tombstone, &five));
+	assert_false(loaded_older(&three, &tombstone));
+}
+
 SHOWS(a_delete_takes_the_version_it_deletes)
 {
 	struct loaded_change del = {.is_delete = true, .epoch = 5, .version = 100, .offset = 50};
@@ -217,6 +242,7 @@ int main(void)
 	    cmocka_unit_test(the_same_content_is_unchanged_whatever_its_version),
 	    cmocka_unit_test(unchanged_is_written_where_skipping_is_off),
 	    cmocka_unit_test(an_older_version_is_never_written),
+	    cmocka_unit_test(what_comes_later_in_the_topic_may_be_older),
 	    cmocka_unit_test(a_delete_takes_the_version_it_deletes),
 	    cmocka_unit_test(a_dead_letter_that_is_sent_again_brings_nothing_back),
 	    cmocka_unit_test(a_tombstone_alone_is_a_delete_in_the_order_of_the_topic),

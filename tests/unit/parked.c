@@ -4,7 +4,7 @@
 
 static void put(struct parked *p, const char *key, uint32_t parent, int64_t offset, int64_t since)
 {
-	parked_put(p, key, strlen(key), 0, parent, offset, since);
+	parked_put(p, key, strlen(key), 0, parent, offset, since, NULL);
 }
 
 static bool due(const struct parked *p, const char *key)
@@ -52,18 +52,48 @@ SHOWS(a_later_version_takes_the_place_and_keeps_its_age)
 	parked_free(p);
 }
 
+SHOWS(who_waits_knows_what_is_older)
+{
+	struct parked *p = parked_new(1000);
+	const struct loaded_change three = {.epoch = 1, .version = 3, .offset = 9},
+				   five = {.epoch = 1, .version = 5, .offset = 8};
+
+	parked_put(p, "a", 1, 0, 1, 10, 0, &five);
+	assert_true(loaded_older(&three, &parked_find(p, "a", 1)->says));
+	assert_false(loaded_older(&five, &parked_find(p, "a", 1)->says));
+	parked_put(p, "a", 1, 0, 1, 11, 0, &three);
+	assert_false(loaded_older(&three, &parked_find(p, "a", 1)->says));
+	put(p, "a", 1, 12, 0); /* not known of which version */
+	assert_false(loaded_older(&three, &parked_find(p, "a", 1)->says));
+	parked_free(p);
+}
+
 SHOWS(arrivals_are_remembered_for_a_while)
 {
 	struct parked *p = parked_new(1000);
 
 	parked_arrived(p, 7, (mono_time){5000});
-	assert_true(parked_came(p, 7));
-	assert_false(parked_came(p, 8));
+	assert_true(parked_came(p, 7, (mono_time){0}));
+	assert_false(parked_came(p, 8, (mono_time){0}));
 	parked_arrived(p, 8, (mono_time){6500});
-	assert_true(parked_came(p, 7)); /* at least so long */
+	assert_true(parked_came(p, 7, (mono_time){0})); /* at least so long */
 	parked_arrived(p, 9, (mono_time){8000});
-	assert_false(parked_came(p, 7));
-	assert_true(parked_came(p, 8) && parked_came(p, 9));
+	assert_false(parked_came(p, 7, (mono_time){0}));
+	assert_true(parked_came(p, 8, (mono_time){0}) && parked_came(p, 9, (mono_time){0}));
+	parked_free(p);
+}
+
+SHOWS(an_arrival_is_told_from_one_before)
+{
+	struct parked *p = parked_new(1000);
+
+	parked_arrived(p, 7, (mono_time){5000});
+	assert_true(parked_came(p, 7, (mono_time){5000}));
+	assert_false(parked_came(p, 7, (mono_time){5001}));
+	parked_arrived(p, 7, (mono_time){5500}); /* it was deleted, and comes again */
+	assert_true(parked_came(p, 7, (mono_time){5001}));
+	parked_arrived(p, 8, (mono_time){6900});
+	assert_true(parked_came(p, 7, (mono_time){5001}));
 	parked_free(p);
 }
 
@@ -133,7 +163,7 @@ SHOWS(a_partition_that_goes_takes_its_records_along)
 	for (int i = 0; i < 1000; i++) {
 		char key[12];
 		int n = snprintf(key, sizeof key, "k%d", i);
-		parked_put(p, key, (size_t)n, i % 2, (uint32_t)(i % 7 + 1), i, i);
+		parked_put(p, key, (size_t)n, i % 2, (uint32_t)(i % 7 + 1), i, i, NULL);
 	}
 	parked_arrived(p, 3, (mono_time){1});
 	parked_drop(p, 0);
@@ -153,7 +183,7 @@ SHOWS(who_waits_is_tried_ever_more_seldom)
 	int64_t at[40] = {0};
 	int n = 0;
 
-	parked_put(p, "k", 1, 0, 7, 5, 0);
+	parked_put(p, "k", 1, 0, 7, 5, 0, NULL);
 	for (int64_t now = 0; now <= 100000; now += 10) {
 		if (!parked_retry(p, now, 100, 5000))
 			continue;
@@ -185,7 +215,9 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(a_parent_that_comes_makes_its_children_due),
 	    cmocka_unit_test(a_later_version_takes_the_place_and_keeps_its_age),
+	    cmocka_unit_test(who_waits_knows_what_is_older),
 	    cmocka_unit_test(arrivals_are_remembered_for_a_while),
+	    cmocka_unit_test(an_arrival_is_told_from_one_before),
 	    cmocka_unit_test(who_waits_too_long_is_an_orphan_once),
 	    cmocka_unit_test(those_that_nobody_tells_of_are_tried_again),
 	    cmocka_unit_test(a_later_version_of_an_orphan_waits_anew),
