@@ -46,7 +46,7 @@ def test_an_outage_of_writes_fills_no_dead_letters(case):
     for i in range(5):
         topic.add(f"k{i}", 1, row={"note": "1", "active": True})
     topic.send()
-    case.wait(lambda: case.campaign_box.count("cusLoyaltyCard", "POST", 500) >= 5 * 8, 90, "many answers")
+    case.wait(lambda: case.campaign_box.count("fault", "POST", 500) >= 5 * 8, 90, "many answers")
     expect(not topic.rejected(), f"{len(topic.rejected())} dead letters in an outage")
     case.campaign_box.no_faults()
     topic.drained(60)

@@ -169,7 +169,9 @@ def test_what_products_say_about_a_record_shows_nothing_of_it(case):
         case.campaign_box.fault(method="PATCH", path="*" + key, status=(400, 500, 400)[i], count=1,
                                 body=text)
         case.dynamics.update("contacts", key, {"jobtitle": "1"})
-    case.wait(lambda: len(rejected(case)) == 3, 20, "three dead letters")
+    # The first and the last are documented nowhere: they are asked again, and the log says why.
+    case.wait(lambda: len(rejected(case)) == 1, 20, "the dead letter")
+    case.drained("contacts", "load-campaign")
     shown = headers(case, "rejected.contacts.load-campaign") + case.log(loader(case))
     expect("Zweigmann" not in shown, "a name is shown")
     expect("RST-360011" in shown and "error code 400" in shown, "the codes are not shown")
