@@ -266,6 +266,20 @@ bool kafka_source_time(const rd_kafka_message_t *msg, wall_time *out)
 	return !*end;
 }
 
+bool kafka_pause(rd_kafka_t *consumer, bool pause)
+{
+	rd_kafka_topic_partition_list_t *mine;
+
+	if (rd_kafka_assignment(consumer, &mine))
+		return false;
+	if (pause)
+		rd_kafka_pause_partitions(consumer, mine);
+	else
+		rd_kafka_resume_partitions(consumer, mine);
+	rd_kafka_topic_partition_list_destroy(mine);
+	return true;
+}
+
 int64_t kafka_lag(rd_kafka_t *consumer, const char *topic, int32_t partition, int64_t next)
 {
 	int64_t low, high;

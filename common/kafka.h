@@ -59,6 +59,8 @@ rd_kafka_headers_t *kafka_copy_times(const rd_kafka_message_t *msg);
 rd_kafka_headers_t *kafka_times(wall_time source, wall_time observed); /* source.ms < 0: left out */
 /* False: the message does not say when the source says that it changed. */
 bool kafka_source_time(const rd_kafka_message_t *msg, wall_time *out);
+/* Pauses or resumes all that is assigned now; false when that is not to be had. */
+bool kafka_pause(rd_kafka_t *consumer, bool pause);
 /* Offsets from next to the end of a partition that is being read, as far as is known without asking
  * the broker; marks of transactions are among them.  consumer NULL: 0. */
 int64_t kafka_lag(rd_kafka_t *consumer, const char *topic, int32_t partition, int64_t next);

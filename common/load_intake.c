@@ -175,15 +175,8 @@ static void pause_one(struct loop *l, int32_t partition, bool pause)
 
 static void pause_all(struct loop *l, bool pause)
 {
-	rd_kafka_topic_partition_list_t *mine;
-
-	if (l->paused == pause || rd_kafka_assignment(l->consumer, &mine))
+	if (l->paused == pause || !kafka_pause(l->consumer, pause))
 		return;
-	if (pause)
-		rd_kafka_pause_partitions(l->consumer, mine);
-	else
-		rd_kafka_resume_partitions(l->consumer, mine);
-	rd_kafka_topic_partition_list_destroy(mine);
 	l->paused = pause;
 	for (size_t i = 0; !pause && i < l->partition_count; i++)
 		if (l->partitions[i].ours && l->partitions[i].full)

@@ -224,18 +224,6 @@ static enum result commit_or_rewind(struct loop *l)
 
 /* ---- the group -------------------------------------------------------------------------------- */
 
-static void pause_all(struct loop *l, bool pause)
-{
-	rd_kafka_topic_partition_list_t *mine;
-	if (rd_kafka_assignment(l->consumer, &mine))
-		return;
-	if (pause)
-		rd_kafka_pause_partitions(l->consumer, mine);
-	else
-		rd_kafka_resume_partitions(l->consumer, mine);
-	rd_kafka_topic_partition_list_destroy(mine);
-}
-
 static void assigned(struct loop *l, rd_kafka_topic_partition_list_t *partitions)
 {
 	rd_kafka_resp_err_t code = stage_positions(l->consumer, partitions);
@@ -280,7 +268,7 @@ static void revoked(struct loop *l, rd_kafka_topic_partition_list_t *partitions)
 		rd_kafka_message_destroy(l->stalled);
 		l->stalled = NULL;
 		l->attempt = 0;
-		pause_all(l, false);
+		kafka_pause(l->consumer, false);
 	}
 	if (r == RETRY) /* what we keep was part of the aborted transaction, too */
 		rewind_all(l);
@@ -443,7 +431,7 @@ static enum result stall(struct loop *l, rd_kafka_message_t *m)
 	l->stalled = m;
 	l->stalled_until = mono_add(mono_now(), ms);
 	if (l->attempt == 1)
-		pause_all(l, true);
+		kafka_pause(l->consumer, true);
 	return OK;
 }
 
@@ -494,7 +482,7 @@ static enum result retry_stalled(struct loop *l)
 	l->stalled = NULL;
 	enum result r = take(l, m);
 	if (r == OK && !l->stalled)
-		pause_all(l, false);
+		kafka_pause(l->consumer, false);
 	return r;
 }
 
