@@ -2,7 +2,6 @@
  * format of the date and time column". */
 #include "change.h"
 
-#include <ctype.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -259,15 +258,6 @@ static bool fill_choices(const struct column *c, const char *text, avro_value_t 
 	return true;
 }
 
-static bool lower_guid(const char *text, char out[37])
-{
-	if (!text_is_guid(text))
-		return false;
-	for (int i = 0; i < 37; i++)
-		out[i] = (char)tolower((unsigned char)text[i]);
-	return true;
-}
-
 /* A member by name, looked for from *from on: rows have their members in the order in which they were
  * selected, so it is mostly the next. */
 static const cJSON *member(const cJSON *row, const cJSON **from, const char *name)
@@ -316,7 +306,7 @@ static bool fill(const struct table_column_plan *p, const cJSON *row, const cJSO
 		record_set_text(to, text, strlen(text));
 		return true;
 	case COLUMN_GUID:
-		if (!lower_guid(text, guid))
+		if (!text_lower_guid(text, guid))
 			return false;
 		record_set_text(to, guid, 36);
 		return true;
@@ -345,7 +335,7 @@ static bool fill(const struct table_column_plan *p, const cJSON *row, const cJSO
 	case COLUMN_CHOICES:
 		return fill_choices(p->column, text, to);
 	case COLUMN_LOOKUP:
-		if (!lower_guid(text, guid))
+		if (!text_lower_guid(text, guid))
 			return false;
 		f = record_field(to, 0);
 		record_set_text(&f, guid, 36);
@@ -370,7 +360,7 @@ enum result change_from_row(const struct table_class *c, const cJSON *row, int64
 				   .origin = origin};
 	const char *text = json_string(row, c->table->primary_id);
 
-	if (!text || !lower_guid(text, id))
+	if (!text || !text_lower_guid(text, id))
 		return error_reject(err, "bad-row", "table %s: a row without a usable %s",
 				    c->table->name, c->table->primary_id);
 	if (!json_int(row, "versionnumber", &head.version))

@@ -1,7 +1,6 @@
 /* dataverse.c - see dataverse.h. */
 #include "dataverse.h"
 
-#include <ctype.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -312,10 +311,7 @@ enum result dataverse_whoami(struct dataverse *d, mono_time now, char organizati
 	if (r != OK)
 		return r;
 	const char *id = json_string(json, "OrganizationId");
-	if (id && text_is_guid(id))
-		for (int i = 0; i < 37; i++)
-			organization[i] = (char)tolower((unsigned char)id[i]);
-	else
+	if (!id || !text_lower_guid(id, organization))
 		r = error_retry(err, "not-json", "dataverse: WhoAmI has no OrganizationId");
 	cJSON_Delete(json);
 	return r;
@@ -408,8 +404,7 @@ enum result dataverse_newest(struct dataverse *d, const struct table *t, wall_ti
 	*id = 0;
 	*version = 0;
 	if (own && text_is_guid(own) && json_int(row, "versionnumber", version))
-		for (int i = 0; i < 37; i++)
-			id[i] = (char)tolower((unsigned char)own[i]);
+		text_lower_guid(own, id);
 	cJSON_Delete(json);
 	return OK;
 }

@@ -270,13 +270,10 @@ enum result export_event(const struct flow *f, const struct export_columns *c,
 	if (r != OK || *skip)
 		return r;
 	const char *contact = out->texts[LOG_CONTACT];
-	if (!text_is_guid(contact)) { /* a profile that never came from Dynamics */
+	if (!text_lower_guid(contact, out->contact)) { /* a profile that never came from Dynamics */
 		*skip = EXPORT_NOT_A_CONTACT;
 		return OK;
 	}
-	for (int i = 0; i < 37; i++)
-		out->contact[i] =
-		    (char)(contact[i] >= 'A' && contact[i] <= 'F' ? contact[i] + 32 : contact[i]);
 	size_t n = strlen(out->texts[LOG_ID]);
 	if (!n || n > LOG_ID_MAX || strpbrk(out->texts[LOG_ID], "| \t\r\n"))
 		return error_reject(err, "bad-row", "the row has no usable id");

@@ -257,6 +257,15 @@ bool text_is_guid(const char *s)
 	return !s[36];
 }
 
+bool text_lower_guid(const char *s, char out[37])
+{
+	if (!text_is_guid(s))
+		return false;
+	for (int i = 0; i < 37; i++)
+		out[i] = (char)tolower((unsigned char)s[i]);
+	return true;
+}
+
 bool text_is_utf8(const char *text, size_t len)
 {
 	const unsigned char *s = (const unsigned char *)text, *end = s + len;

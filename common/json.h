@@ -41,8 +41,10 @@ bool text_to_int(const char *s, int64_t min, int64_t max, int64_t *out);
 bool text_to_double(const char *s, double *out); /* finite only */
 bool text_is_decimal(const char *s);		 /* -?digits[.digits], no exponent */
 bool text_is_guid(const char *s);		 /* 8-4-4-4-12, any case, no braces */
-bool text_is_utf8(const char *s, size_t len);	 /* well-formed, without NUL */
-size_t utf8_length(const char *s);		 /* code points */
+/* In small letters, as keys of topics have it; false, and out as it was, when it is none. */
+bool text_lower_guid(const char *s, char out[37]);
+bool text_is_utf8(const char *s, size_t len); /* well-formed, without NUL */
+size_t utf8_length(const char *s);	      /* code points */
 /* A copy, malloc'ed, with U+FFFD for bytes that are no UTF-8: of file names and the environment, which
  * may hold any, and JSON may not. */
 char *utf8_replaced(const char *s);

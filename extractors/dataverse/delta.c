@@ -16,17 +16,6 @@
 #include "json.h"
 #include "log.h"
 
-enum { SKEW_MS = 600000 }; /* of our clock and the broker's */
-
-static bool lower_id(const char *id, char out[37])
-{
-	if (!text_is_guid(id))
-		return false;
-	for (int i = 0; i < 37; i++)
-		out[i] = (char)(id[i] >= 'A' && id[i] <= 'F' ? id[i] + 32 : id[i]);
-	return true;
-}
-
 /* A row that was deleted and created again may be in an answer both ways, and the order of the two
  * says nothing: deletes always come last.  Then the row itself is asked for. */
 static enum result find_deletes(struct extraction *x, const struct dataverse_page *page,
@@ -46,14 +35,15 @@ static enum result find_deletes(struct extraction *x, const struct dataverse_pag
 		char lower[37];
 		const char *own;
 		if (!dataverse_is_delete(row, &id) &&
-		    (own = json_string(row, x->stage->table->primary_id)) && lower_id(own, lower))
+		    (own = json_string(row, x->stage->table->primary_id)) &&
+		    text_lower_guid(own, lower))
 			seen_add(here, lower, 36);
 	}
 	cJSON_ArrayForEach(row, page->rows)
 	{
 		if (r != OK || !dataverse_is_delete(row, &id))
 			continue;
-		if (!lower_id(id, ids[*count]))
+		if (!text_lower_guid(id, ids[*count]))
 			r = error_retry(err, "bad-page", "a deletion without a usable id");
 		else if (x->ids_partial || seen_has(here, ids[*count], 36) ||
 			 seen_has(x->ids, ids[*count], 36))
@@ -132,8 +122,7 @@ static enum result know(struct extraction *x, struct extract_output *o, const st
 {
 	if (p->late_above < 0 || x->late)
 		return OK;
-	enum result r =
-	    rows_recent(x, o, p, (wall_time){p->scan_began.ms - SKEW_MS}, p->late_above, err);
+	enum result r = rows_recent(x, o, p, p->scan_began, p->late_above, err);
 	x->late = r == OK;
 	return r;
 }

@@ -11,8 +11,6 @@
 #include "arena.h"
 #include "extraction.h"
 
-enum { SKEW_MS = 600000 };
-
 static char *pass_url(const struct extraction *x, const struct position *p)
 {
 	char since[25];
@@ -38,7 +36,7 @@ static enum result know(struct extraction *x, struct extract_output *o, const st
 		above = p->late_above;
 		since = p->scan_began.ms < since ? p->scan_began.ms : since;
 	}
-	enum result r = rows_recent(x, o, p, (wall_time){since - SKEW_MS}, above, err);
+	enum result r = rows_recent(x, o, p, (wall_time){since}, above, err);
 	x->recent_loaded = r == OK;
 	return r;
 }

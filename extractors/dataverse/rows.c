@@ -1,5 +1,4 @@
 /* rows.c - rows and deletes of a page as records, and what our own topic says of them. */
-#include <ctype.h>
 #include <string.h>
 
 #include "arena.h"
@@ -76,11 +75,7 @@ static bool read_identity(const struct extraction *x, const cJSON *row, char id[
 {
 	const char *own = json_string(row, x->stage->table->primary_id);
 
-	if (!own || !text_is_guid(own) || !json_int(row, "versionnumber", version))
-		return false;
-	for (int i = 0; i < 37; i++)
-		id[i] = (char)tolower((unsigned char)own[i]);
-	return true;
+	return own && json_int(row, "versionnumber", version) && text_lower_guid(own, id);
 }
 
 /* What a row says whether or not it can be written: that it is there, at a version. */
@@ -162,6 +157,8 @@ enum result rows_emit(struct extraction *x, struct extract_output *o, struct pos
 }
 
 /* ---- our own topic ---------------------------------------------------------------------------- */
+
+enum { SKEW_MS = 600000 }; /* of our clock and the broker's */
 
 struct reading {
 	struct extraction *x;
@@ -267,5 +264,5 @@ enum result rows_recent(struct extraction *x, struct extract_output *o, const st
 	struct reading g = {.x = x, .p = p, .versions = true, .above = above};
 
 	seen_clear(x->recent_before);
-	return read_topic(&g, o, since, err);
+	return read_topic(&g, o, (wall_time){since.ms - SKEW_MS}, err);
 }

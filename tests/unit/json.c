@@ -169,6 +169,11 @@ SHOWS(guids_have_one_form)
 	assert_false(text_is_guid("6f2d6c1e-3f0b-4d58-9a49-5a1f0c8b7e2"));
 	assert_false(text_is_guid("6f2d6c1e-3f0b-4d58-9a49-5a1f0c8b7e2g"));
 	assert_false(text_is_guid(""));
+	char lower[37] = "as it was";
+	assert_true(text_lower_guid("6F2D6c1e-3f0b-4d58-9a49-5a1f0c8b7e21", lower));
+	assert_string_equal(lower, "6f2d6c1e-3f0b-4d58-9a49-5a1f0c8b7e21");
+	assert_false(text_lower_guid("6F2D", lower));
+	assert_string_equal(lower, "6f2d6c1e-3f0b-4d58-9a49-5a1f0c8b7e21");
 }
 
 SHOWS(malformed_utf8_is_seen)
