@@ -283,16 +283,22 @@ def alter(case, topic, **settings):
          ",".join(f"{k}={v}" for k, v in settings.items()))
 
 
-def compacted_away(case):
-    """A is in the state, B in Campaign and not committed, its loader dead; the topic has C, equal to A,
-    and no B any more."""
+def killed_before_the_answer(case, version):
+    """k is in the state at version 1, and at another in Campaign: its answer was lost, the loader killed."""
     topic = profiles(case)
     topic.put("k", 1, cusJobTitle="1").drained()
     case.campaign_box.fault(method="PATCH", path=PATCHES, close=True, after=True, count=100000)
-    topic.put("k", 2, cusJobTitle="2")
-    case.wait(lambda: titled(case, "k") == "2", 20, "B")
+    topic.put("k", version, cusJobTitle=str(version))
+    case.wait(lambda: titled(case, "k") == str(version), 20, "the write")
     case.stages[-1].kill()
     case.campaign_box.no_faults()
+    return topic
+
+
+def compacted_away(case):
+    """A is in the state, B in Campaign and not committed, its loader dead; the topic has C, equal to A,
+    and no B any more."""
+    topic = killed_before_the_answer(case, 2)
     before = [m for m in topic_keys(case.world_env, topic.topic) if m[2] == "k"]
     partition = before[0][0]
     alter(case, "campaign.profile", **{"segment.ms": 100, "min.cleanable.dirty.ratio": 0.001,

@@ -2,7 +2,7 @@
 begins, while a newer version waits.  None is written over what is newer than it."""
 from case import expect
 from changes import CONTRACTS
-from memory import PATCHES, profiles, titled
+from memory import PATCHES, killed_before_the_answer, profiles, titled
 from parents import both, field, waiting
 
 
@@ -34,14 +34,8 @@ def test_an_older_delete_does_not_replace_a_newer_version_that_waits(case):
 
 def test_the_next_owner_writes_no_older_version_over_one_that_may_be_written(case):
     """Version 5 was written, its answer lost, the loader killed; version 3 stands behind it."""
-    topic = profiles(case)
-    topic.put("k", 1, cusJobTitle="1").drained()
-    case.campaign_box.fault(method="PATCH", path=PATCHES, close=True, after=True, count=100000)
-    topic.put("k", 5, cusJobTitle="5")
-    case.wait(lambda: titled(case, "k") == "5", 20, "the write")
-    case.stages[-1].kill()
+    topic = killed_before_the_answer(case, 5)
     topic.put("k", 3, cusJobTitle="3")
-    case.campaign_box.no_faults()
     topic.start("next")
     topic.drained()
     expect(titled(case, "k") == "5", f"Campaign has {titled(case, 'k')}")
