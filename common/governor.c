@@ -194,5 +194,8 @@ void governor_answered(struct governor *g, mono_time now, mono_time sent, enum g
 		cut_window(g, now, sent);
 		failed(g, now);
 		break;
+	case GOVERNOR_FAILED:
+		failed(g, now);
+		break;
 	}
 }

@@ -30,6 +30,7 @@ enum governor_answer {
 	GOVERNOR_GOOD,	 /* the target works, whatever it said about the record */
 	GOVERNOR_QUOTA,	 /* 429 */
 	GOVERNOR_LOADED, /* 503, or nothing in time: too much at once, or away */
+	GOVERNOR_FAILED, /* an error that it does not explain: not too much, but perhaps away */
 };
 
 enum governor_breaker { BREAKER_CLOSED, BREAKER_OPEN, BREAKER_PROBING };

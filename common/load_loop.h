@@ -54,6 +54,8 @@ struct load_job {
 
 	const char *call;	   /* set by request(): what reports call it, a constant */
 	enum load_outcome outcome; /* set by answer() with OK */
+	/* Set by answer() with RETRY: the error is about this record, the target works. */
+	bool about_record;
 	/* Set by answer() with REJECT: the parent is not there, so the record waits for it. Not
 	 * 0. missing: its name for the dead letter, when known; the loader's memory. */
 	uint32_t parent;

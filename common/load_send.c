@@ -124,6 +124,7 @@ static void send_job(struct loop *l, struct job *j, mono_time now)
 	j->pub.outcome = LOAD_NOTHING;
 	j->pub.parent = 0;
 	j->pub.missing = NULL;
+	j->pub.about_record = false;
 	enum result r = l->loader->request(l->state, &j->pub, &req, &err);
 	if (r == OK && !req.method) {
 		job_done(l, j);
@@ -269,6 +270,9 @@ static void answered(struct loop *l, struct job *j, const struct http_response *
 		free(j->pub.verdicts);
 		j->pub.verdicts = NULL;
 	}
+	bool unknown = p == GOVERNOR_GOOD && r == RETRY;
+	if (unknown && res->status >= 500 && !j->pub.about_record)
+		p = GOVERNOR_FAILED;
 	/* Refused credentials stop everybody, as Retry-After does. */
 	if (!drop_orphans(l, j, r == OK && !again)) {
 		governor_answered(&l->governor, now, j->sent, p, (mono_time){0});
@@ -279,7 +283,7 @@ static void answered(struct loop *l, struct job *j, const struct http_response *
 	}
 	mono_time floor = r == RETRY ? err.not_before : (mono_time){0};
 	governor_answered(&l->governor, now, j->sent, p, floor);
-	if (p == GOVERNOR_GOOD && r == RETRY)
+	if (unknown)
 		l->unknown++;
 	switch (r) {
 	case OK:

@@ -386,6 +386,10 @@ enum result steps_answer(void *state, struct load_job *job, const struct http_re
 	enum step step = (enum step)job->step;
 	enum result r = campaign_answer(res, now, err);
 	bool v8 = l->stage->flow->v8;
+	bool unexplained = r == RETRY && !strcmp(err->reason, CAMPAIGN_UNEXPLAINED);
+	bool referenced = r == RETRY && !strcmp(err->reason, "referenced");
+
+	job->about_record = unexplained || referenced;
 
 	if (res->status == 401 || res->status == 403) {
 		credentials_refused(l, job, now, err);
@@ -402,6 +406,7 @@ enum result steps_answer(void *state, struct load_job *job, const struct http_re
 		l->successes++;
 	if (takes_key_for_pkey(l, w, step, r, err)) {
 		struct error why = *err;
+		job->about_record = true;
 		error_retry(err, "bad-pkey", "a key may have been taken for a PKey: %s", why.text);
 		return unknown(l, job, w);
 	}
@@ -424,13 +429,12 @@ enum result steps_answer(void *state, struct load_job *job, const struct http_re
 	}
 	if (not_found)
 		return nothing_found(l, job, w, again, err);
-	bool unexplained = r == RETRY && !strcmp(err->reason, CAMPAIGN_UNEXPLAINED);
 	if (step == POST &&
 	    ((r == REJECT && !strcmp(err->reason, "duplicate-key")) || (v8 && unexplained))) {
 		struct error why = *err;
 		return post_refused(l, job, w, &why, again, err);
 	}
-	if (r == RETRY && !strcmp(err->reason, "referenced"))
+	if (referenced)
 		return job->attempt < REFERENCED_MAX ? RETRY : REJECT;
 	if (unexplained || (r == RETRY && !strcmp(err->reason, CAMPAIGN_UNKNOWN)))
 		r = unknown(l, job, w);

@@ -102,8 +102,11 @@ def outage(case, body, content_type):
                             headers={"Content-Type": content_type})
     case.campaign_box.clear()
     update_all(case, "1")
-    # Each record is tried about eight times: more than unknown answers are believed.
-    case.wait(lambda: case.campaign_box.count(status=500) >= 40 * 7, 40, "many answers of 500")
+    # The breaker opens, and now and then one request tries.
+    case.wait(lambda: case.campaign_box.count(status=500) >= 12, 40, "answers of 500")
+    loader = next(s for s in case.stages if "load-campaign" in s.name)
+    case.wait(lambda: "the target is away" in case.log(loader), 20, "the breaker")
+    expect(case.campaign_box.count(status=500) < 40 * 3, "the outage is met with requests")
     expect(not rejected(case), f"{len(rejected(case))} dead letters in an outage")
     case.campaign_box.no_faults()
     case.agree(60)

@@ -41,6 +41,22 @@ SHOWS(no_more_are_in_flight_than_allowed)
 	assert_true(may(&g, 5));
 }
 
+SHOWS(errors_that_nobody_explains_open_the_breaker_and_leave_the_window)
+{
+	struct governor g = fresh(32, 0);
+
+	for (int i = 0; i < 9; i++)
+		one(&g, i * 100, GOVERNOR_FAILED);
+	assert_true(may(&g, 1000) && (int)g.window == 32);
+	one(&g, 1000, GOVERNOR_GOOD);
+	for (int i = 0; i < 9; i++)
+		one(&g, 1100 + i * 100, GOVERNOR_FAILED);
+	assert_true(may(&g, 2000));
+	one(&g, 2000, GOVERNOR_FAILED);
+	assert_false(may(&g, 2500));
+	assert_true(may(&g, 3100));
+}
+
 SHOWS(overload_halves_the_window_once_a_moment_and_good_answers_let_it_grow)
 {
 	struct governor g = fresh(32, 0);
@@ -299,6 +315,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(no_more_are_in_flight_than_allowed),
+	    cmocka_unit_test(errors_that_nobody_explains_open_the_breaker_and_leave_the_window),
 	    cmocka_unit_test(overload_halves_the_window_once_a_moment_and_good_answers_let_it_grow),
 	    cmocka_unit_test(retry_after_holds_everybody),
 	    cmocka_unit_test(a_429_without_retry_after_waits_a_second),
