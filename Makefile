@@ -85,6 +85,12 @@ $(B)/tests/unit-%: $(B)/obj/tests/unit/%.o $(B)/libcommon.a
 	$(call say,LD,$@)
 	@mkdir -p $(@D)
 	$(link) $(TEST_LIBS) $(STAGE_LIBS)
+# A unit test of a loader's own files.
+$(B)/tests/unit-load-campaign-%: $(B)/obj/tests/unit/load-campaign-%.o \
+                                 $$(filter-out $(B)/obj/loaders/campaign.o,$$(call objs,loaders/campaign)) $(B)/libcommon.a
+	$(call say,LD,$@)
+	@mkdir -p $(@D)
+	$(link) $(TEST_LIBS) $(STAGE_LIBS)
 # A sandbox's fuzzer is its handlers without its sockets: tests/fuzz/driver/sandbox.c stands in for
 # what --wrap names.
 WRAP := $(addprefix -Wl$(comma)--wrap=,server_main server_seed server_contacts server_data request_header)
