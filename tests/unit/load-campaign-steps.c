@@ -108,7 +108,8 @@ static enum result ends(struct walk *k, const char *call, int status, const char
 
 SHOWS(only_an_empty_list_means_that_there_is_none)
 {
-	static const char *const no_lists[] = {"", "{}", "[]", "null", "\"x\"", "{\"content\":[{}]}"};
+	static const char *const no_lists[] = {"",     "{}",	"[]",
+					       "null", "\"x\"", "{\"content\":[{}]}"};
 
 	for (int is_delete = 0; is_delete < 2; is_delete++) {
 		struct walk *k = begin(is_delete, LINK_JOIN);
@@ -247,7 +248,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(only_an_empty_list_means_that_there_is_none),
-	    cmocka_unit_test(a_parent_is_missing_when_campaign_says_so_and_not_when_it_says_nothing),
+	    cmocka_unit_test(
+		a_parent_is_missing_when_campaign_says_so_and_not_when_it_says_nothing),
 	    cmocka_unit_test(look_ups_do_not_count_as_records_that_go_through),
 	    cmocka_unit_test(a_delete_of_what_is_not_known_is_sent),
 	    cmocka_unit_test(what_is_in_doubt_is_not_inserted_blindly),
