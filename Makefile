@@ -26,7 +26,9 @@ ifneq ($(SANITIZE),)
 CFLAGS += -fsanitize=$(SANITIZE) -fno-sanitize-recover=all -fno-omit-frame-pointer
 LDFLAGS += -fsanitize=$(SANITIZE)
 endif
-CPPFLAGS := -iquote common -MMD -MP
+# A file of common/ is included by its name alone: names are unique, and tests/lint/layers says whose may be.
+COMMON := $(wildcard common/*/)
+CPPFLAGS := $(addprefix -iquote ,$(COMMON)) -MMD -MP
 
 comma := ,
 STAGE_LIBS := -lrdkafka -lcurl -lcjson -lavro -lyaml -lcsv -lz -luuid -lxxhash -lnettle -lmicrohttpd -lpthread -lm
@@ -35,7 +37,7 @@ TEST_LIBS := -lcmocka
 
 # ---- what there is to build --------------------------------------------------------------------
 
-COMMON_OBJ := $(patsubst %.c,$(B)/obj/%.o,$(wildcard common/*.c))
+COMMON_OBJ := $(patsubst %.c,$(B)/obj/%.o,$(wildcard common/*/*.c))
 STAGES := $(patsubst extractors/%.c,$(B)/extract-%,$(wildcard extractors/*.c)) \
           $(patsubst transformers/%.c,$(B)/transform-%,$(wildcard transformers/*.c)) \
           $(patsubst loaders/%.c,$(B)/load-%,$(wildcard loaders/*.c))
@@ -50,7 +52,7 @@ TOOLCHAIN := build/.packages
 all: $(STAGES) $(COMMAND) $(SANDBOXES)
 
 # Objects need the packages first, but must not be rebuilt when the stamp is touched. Schemas are
-# embedded (common/embed.h).
+# embedded (common/base/embed.h).
 $(B)/obj/%.o: %.c $(wildcard schemas/*.avsc) | $(TOOLCHAIN)
 	$(call say,CC,$<)
 	@mkdir -p $(@D)
